@@ -1,0 +1,59 @@
+# Two commands: `make run` and `make test`. The rest are parts of them.
+#
+#   make run ARGS="--chat-port 6101"     settings are flags or environment variables
+#   make test PYTHON=python3.13 VENV=.venv313
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+CLIENTS := .clients
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: run test lint types unit clients clean
+
+run: $(VENV)/.runtime
+	@exec $(BIN)/python openai_proxy.py $(ARGS)
+
+test: lint types unit
+
+lint: $(VENV)/.development
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.development
+	$(BIN)/mypy
+
+unit: $(VENV)/.development clients
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	$(BIN)/python -m tests.support.pure_rooms
+
+# Codex and Claude Code at the versions that the tests were written for. Without npm those tests are skipped,
+# except in CI (environment variable CI), where that is a failure.
+clients: $(if $(shell command -v npm),$(CLIENTS)/.installed)
+
+$(CLIENTS)/.installed: tests/clients/package.json
+	@mkdir -p $(CLIENTS)
+	cp tests/clients/package.json $(CLIENTS)/package.json
+	npm install --prefix $(CLIENTS) --no-package-lock --no-audit --no-fund --no-progress --loglevel=error
+	@# Fetches the program itself where npm does not run scripts of packages.
+	node $(CLIENTS)/node_modules/@anthropic-ai/claude-code/install.cjs
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt | $(BIN)/python
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/.runtime
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "python3-venv is needed: apt install python3-venv" >&2; exit 1; }
+
+clean:
+	rm -rf $(VENV) $(CLIENTS) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,114 @@
+"""Joins two dialects for one answer: upstream bytes, frames, events, filters, events, client bytes. No I/O.
+
+This is the path that runs per chunk. One call takes all that arrived in one read and returns all that leaves
+in one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.dialects import Decoder, Encoder, Filter
+from gateway.errors import GatewayError
+from gateway.events import BlockStart, Delta, Event, Failure, Finish, Start, Usage
+from gateway.sse import Parser
+from gateway.types import JSON
+
+
+class Bridge:
+    """One answer on its way.
+
+    Until `begun` is set (the exchange sets it when the client has been sent anything) a failure is raised, so
+    that it can become an HTTP status; from then on it is spelled in the client's stream.
+    """
+
+    def __init__(self, decoder: Decoder, filters: Sequence[Filter], encoder: Encoder) -> None:
+        self.begun = False
+        self.ended = False
+        self.failure: GatewayError | None = None
+        self.usage: Usage | None = None
+        self.model: str | None = None
+        """What the upstream calls its model."""
+        self.calls = 0
+        """Tool calls in the answer."""
+        self._parser = Parser()
+        self._decoder = decoder
+        self._filters = filters
+        self._encoder = encoder
+
+    @property
+    def body(self) -> JSON:
+        """The whole answer, after its end."""
+        return self._encoder.body
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the bytes of one read; return the client's. Raises: GatewayError before the answer has begun."""
+        out: list[bytes] = []
+        try:
+            for frame in self._parser.feed(data):
+                self._encode(self._decoder.feed(frame), out)
+        except GatewayError as error:
+            return self._failed(error, out)
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """The upstream's body has ended in order. Raises: as `feed`."""
+        out: list[bytes] = []
+        try:
+            for frame in self._parser.finish():
+                self._encode(self._decoder.feed(frame), out)
+            self._encode(self._decoder.finish(), out)
+        except GatewayError as error:
+            return self._failed(error, out)
+        return b"".join(out)
+
+    def whole(self, body: JSON) -> bytes:
+        """Take a whole answer in place of a stream. Raises: as `feed`."""
+        out: list[bytes] = []
+        try:
+            self._encode(self._decoder.decode(body), out)
+        except GatewayError as error:
+            return self._failed(error, out)
+        return b"".join(out)
+
+    def fail(self, error: GatewayError) -> bytes:
+        """The exchange broke: end the answer with it. Raises: the error, before the answer has begun."""
+        return self._failed(error, [])
+
+    def keepalive(self) -> bytes:
+        """Return a frame that keeps a silent stream alive."""
+        return self._encoder.keepalive()
+
+    def _failed(self, error: GatewayError, out: list[bytes]) -> bytes:
+        if self.ended:
+            return b"".join(out)
+        if not self.begun:
+            self.failure = error
+            raise error
+        self._encode(self._decoder.fail(error), out)
+        return b"".join(out)
+
+    def _encode(self, events: list[Event], out: list[bytes]) -> None:
+        for step in self._filters:
+            events = [after for event in events for after in step.feed(event)]
+        for event in events:
+            if type(event) is not Delta:
+                self._notice(event)
+            out += self._encoder.feed(event)
+
+    def _notice(self, event: Event) -> None:
+        match event:
+            case Failure():
+                if not self.begun and self.failure is None:
+                    raise event.error
+                self.failure = event.error
+                self.ended = True
+            case Finish():
+                self.usage = event.usage
+                self.ended = True
+            case Start():
+                self.model = event.model
+            case BlockStart(kind="tool_call"):
+                self.calls += 1
+            case _:
+                pass

@@ -1,0 +1,238 @@
+"""The translated flow: a client's request in its dialect, answered by an upstream that speaks another.
+
+load, translate ── ask (repairs) ── bridge: decode, filter, encode ── stream or whole
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from flask import Response
+
+from gateway import tokens
+from gateway.asking import Asked
+from gateway.bridge import Bridge
+from gateway.dialects import Dialect, Filter, Translation
+from gateway.dialects.chat.request import for_upstream
+from gateway.errors import GatewayError, RequestError, UpstreamProtocol
+from gateway.exchange import Exchange, Pieces, Stream, begin, fail, run
+from gateway.filters.calls import CallsFilter
+from gateway.filters.think import ThinkFilter
+from gateway.filters.typed import declared
+from gateway.filters.usage import UsageFilter
+from gateway.headers import STREAM_HEADERS, answered_bridged, for_bridged
+from gateway.http1 import Head, Headers
+from gateway.jsonbody import dump, load_object, load_upstream
+from gateway.profile import Model, Terms
+from gateway.quirks import Quirk
+from gateway.replies import json_reply
+from gateway.seal import Envelope
+from gateway.services import Services
+from gateway.types import JSON
+from gateway.upstream import Call, UpstreamRequest
+
+WHOLE_LIMIT = 64 * 1024 * 1024
+"""Largest whole answer of an upstream, in bytes."""
+
+_WARNINGS_LIMIT = 1000
+"""Longest `x-gateway-warnings` value, in characters."""
+
+
+@dataclass(slots=True)
+class Translated:
+    """A request that has been translated, and what its answer needs."""
+
+    body: JSON
+    stream: bool
+    asked: Asked
+    bridge: Bridge
+    warnings: Headers
+
+
+def answer(exchange: Exchange, client: Dialect, upstream: Dialect, raw: bytes) -> Response:
+    """Answer a request of a client dialect through the upstream. Raises: GatewayError before the first byte."""
+    translated = translate(exchange, client, upstream, load_object(raw), client.to_chat)
+    return respond(exchange, translated)
+
+
+def terms_of(exchange: Exchange, requested: object) -> Terms:
+    """Return the terms for a request that names this model. Raises: RequestError."""
+    if not isinstance(requested, str) or not requested.strip():
+        raise RequestError("`model` is missing; it names the model to use.", param="model", code="model_required")
+    services = exchange.services
+    services.models.wait(exchange.key, 2.0)
+    model = services.models.catalog(exchange.key).resolve(requested)
+    exchange.model = model.id
+    envelope = Envelope(exchange.key, services.settings.envelope_secret)
+    return Terms(model, services.settings.limits, envelope.seal, envelope.open)
+
+
+def translate(
+    exchange: Exchange,
+    client: Dialect,
+    upstream: Dialect,
+    body: JSON,
+    to_chat: Callable[[JSON, Terms], Translation] | None,
+) -> Translated:
+    """Translate a request. The body is not kept: a stream may live long, and its request may be large."""
+    if to_chat is None or client.encoder is None or upstream.decoder is None:
+        raise TypeError(f"no bridge from {client.name} to {upstream.name}")
+    services = exchange.services
+    terms = terms_of(exchange, body.get("model"))
+    translation = to_chat(body, terms)
+    exchange.dropped = translation.dropped
+    hub = {**translation.body, "model": terms.model.id}
+    stream = hub.get("stream") is True
+
+    def spell(model: Model, quirk: Quirk) -> JSON:
+        renamed = {**hub, "model": model.id}
+        return for_upstream(quirk.limited(renamed), quirk.applied_to(model), quirk.omit)
+
+    encoder = client.encoder(translation.context, services.new_id, services.now)
+    bridge = Bridge(upstream.decoder(terms), _filters(hub, terms.model, services), encoder)
+    asked = Asked(exchange, terms.model, str(body["model"]), spell)
+    return Translated(hub, stream, asked, bridge, _warnings(translation.dropped))
+
+
+def _filters(hub: JSON, model: Model, services: Services) -> list[Filter]:
+    filters: list[Filter] = [ThinkFilter(opened=model.think_opened_by_template)]
+    tools = declared(hub.get("tools")) if model.tool_calls_in_text else {}
+    if tools:
+        filters.append(CallsFilter(tools, services.new_id))
+    filters.append(UsageFilter(tokens.Estimate(hub).count, tokens.estimate))
+    return filters
+
+
+def respond(exchange: Exchange, translated: Translated) -> Response:
+    """Run the exchange; return its answer, streamed or whole as asked. Raises: GatewayError."""
+    bridge = translated.bridge
+    flow = _Flow(exchange, translated)
+    pieces = flow.pieces()
+    if not translated.stream:
+        run(pieces)
+        exchange.status = 200
+        exchange.usage = bridge.usage
+        overhead = ("x-gateway-overhead-ms", f"{exchange.own_milliseconds():.2f}")
+        reply = json_reply(bridge.body, 200, [*flow.headers, *translated.warnings, overhead])
+        exchange.sending(reply.data)
+        exchange.close()
+        return reply
+    first = begin(pieces, exchange)
+    bridge.begun = True
+    exchange.status = 200
+    stream = Stream(exchange, pieces, first, bridge.keepalive, flow.done)
+    headers = [
+        ("content-type", "text/event-stream; charset=utf-8"),
+        *STREAM_HEADERS,
+        *flow.headers,
+        *translated.warnings,
+    ]
+    return Response(stream, 200, headers, direct_passthrough=True)
+
+
+class _Flow:
+    """One translated exchange under way."""
+
+    def __init__(self, exchange: Exchange, translated: Translated) -> None:
+        self.headers: Headers = []
+        self._exchange = exchange
+        self._asked = translated.asked
+        self._bridge = translated.bridge
+        self._stream = translated.stream
+
+    def pieces(self) -> Pieces:
+        """Yield the client's bytes, None for silence. Raises: GatewayError until the bridge has begun."""
+        permit = self._exchange.services.breaker.enter(self._asked.model.id)
+        bridge = self._bridge
+        try:
+            with permit:
+                call, head = yield from self._asked.call(self._request)
+                # The request is done with: a long stream should not hold a large body.
+                del self._asked
+                self.headers = answered_bridged(head.headers)
+                try:
+                    yield from self._translated(call, head)
+                finally:
+                    call.close()
+                if bridge.failure is not None:
+                    raise bridge.failure
+        except GatewayError as error:
+            fail(self._exchange, error)
+            if not bridge.begun:
+                raise
+            yield bridge.fail(error)
+        except Exception:
+            if not bridge.begun:
+                raise
+            self._exchange.services.log.exception("internal error in a stream")
+            fail(self._exchange, GatewayError(_INTERNAL))
+            yield bridge.fail(GatewayError(_INTERNAL))
+
+    def done(self) -> None:
+        """Note what only the end of the stream tells."""
+        self._exchange.usage = self._bridge.usage
+
+    def _request(self, body: JSON) -> UpstreamRequest:
+        exchange = self._exchange
+        headers = for_bridged(exchange.environ, exchange.key, exchange.id, self._stream)
+        return UpstreamRequest("POST", exchange.services.settings.chat_target, headers, dump(body))
+
+    def _translated(self, call: Call, head: Head) -> Pieces:
+        """Translate the body as it arrives, or as a whole where the upstream answers with one JSON object."""
+        if (head.get("content-encoding") or "identity").strip().lower() != "identity":
+            raise UpstreamProtocol("The upstream sent a compressed answer although none was asked for.")
+        bridge = self._bridge
+        body = self._exchange.body(call)
+        for data in body:
+            if data is None:
+                yield None
+                continue
+            start = data.lstrip()[:1]
+            if start == b"{":
+                yield from self._whole(data, body)
+                return
+            if start in (b"<", b"["):
+                raise UpstreamProtocol("The upstream answered with something that is neither JSON nor a stream.")
+            yield bridge.feed(data)
+            if start:
+                break
+        for data in body:
+            yield None if data is None else bridge.feed(data)
+            if bridge.ended:
+                # The last bytes of the framing follow at once; with them the connection can be used again.
+                with suppress(GatewayError):
+                    call.read(0.005)
+                return
+        yield bridge.finish()
+
+    def _whole(self, data: bytes, body: Iterator[bytes | None]) -> Pieces:
+        parts = [data]
+        size = len(data)
+        for more in body:
+            if more is None:
+                yield None
+                continue
+            size += len(more)
+            if size > WHOLE_LIMIT:
+                raise UpstreamProtocol(f"The upstream's answer is larger than {WHOLE_LIMIT} bytes.")
+            parts.append(more)
+        try:
+            value = load_upstream(b"".join(parts))
+        except ValueError as exc:
+            raise UpstreamProtocol("The upstream's answer is not valid JSON.") from exc
+        if not isinstance(value, dict):
+            raise UpstreamProtocol("The upstream's answer is not a JSON object.")
+        yield self._bridge.whole(value)
+
+
+_INTERNAL = "The gateway failed; its log tells why."
+
+
+def _warnings(dropped: tuple[str, ...]) -> Headers:
+    if not dropped:
+        return []
+    text = ", ".join(dict.fromkeys(dropped)).encode("ascii", "replace").decode()
+    text = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return [("x-gateway-warnings", text[:_WARNINGS_LIMIT])]

@@ -1,0 +1,152 @@
+"""Reads the members of Chat answers, whoever wrote them and in whatever form. Pure.
+
+Nothing here raises on a member of the wrong type: what cannot be read is as if it were not there.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gateway.events import Kind, Usage
+from gateway.types import JSON
+
+_CONSTANTS = {"-Infinity": -9999.0}
+"""JSON has none; Python's servers write them as log probabilities, for which OpenAI has this number."""
+
+
+def load(data: bytes) -> Any:
+    """Parse JSON that orjson refuses though others send it: NaN, lone surrogates, broken UTF-8.
+
+    Raises: ValueError where it is no JSON at all.
+    """
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), parse_constant=_CONSTANTS.get)
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    # By way of UTF-16 both halves of a pair find each other, and a lone one becomes U+FFFD.
+    return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+
+def plain_text(chunk: Any) -> str | None:
+    """Return the text of a chunk that holds a fragment of text and nothing else; None for any other chunk."""
+    try:
+        (choice,) = chunk["choices"]
+        delta = choice["delta"]
+        text = delta["content"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    if (
+        type(text) is not str
+        or choice.get("finish_reason")
+        or choice.get("index")
+        or choice.get("logprobs")
+        or chunk.get("usage")
+        or chunk.get("error")
+        or not (len(delta) == 1 or _is_plain(delta))
+    ):
+        return None
+    return text or None
+
+
+_OTHERS = (
+    "reasoning_content",
+    "reasoning",
+    "tool_calls",
+    "function_call",
+    "refusal",
+    "annotations",
+)
+
+
+def _is_plain(delta: JSON) -> bool:
+    return not any(map(delta.get, _OTHERS))
+
+
+def word(value: Any) -> str | None:
+    """Return a string that is not empty, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+def count(value: Any) -> int | None:
+    """Return a whole number from 0, else None."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+_PART_KINDS: dict[Any, Kind] = {
+    "thinking": "reasoning",
+    "reasoning": "reasoning",
+    "refusal": "refusal",
+}
+
+
+def fragments(value: Any, kind: Kind) -> list[tuple[Kind, str]]:
+    """Return what a `content` or `reasoning` member says: a string, a part, or a list of either.
+
+    Parts are those of Chat (`text`, `refusal`) and of Mistral (`thinking`, which holds parts in its turn).
+    """
+    if isinstance(value, str):
+        return [(kind, value)] if value else []
+    if isinstance(value, list):
+        return [fragment for part in value for fragment in fragments(part, kind)]
+    if not isinstance(value, dict):
+        return []
+    kind = _PART_KINDS.get(word(value.get("type")), kind)
+    for member in ("text", "content", "thinking", "reasoning", "refusal", "summary"):
+        found = fragments(value.get(member), kind)
+        if found:
+            return found
+    return []
+
+
+def usage_of(chunk: JSON, choice: JSON | None = None) -> JSON | None:
+    """Return the usage object, where it says anything: beside the choices, in one (Moonshot), or in `x_groq`."""
+    places = (chunk, choice, chunk.get("x_groq"))
+    for place in places:
+        usage = place.get("usage") if isinstance(place, dict) else None
+        if isinstance(usage, dict) and any(count(usage.get(name)) for name in _INPUT + _OUTPUT):
+            return usage
+    return None
+
+
+_INPUT = ("prompt_tokens", "input_tokens")
+_OUTPUT = ("completion_tokens", "output_tokens")
+_CACHED = ("prompt_cache_hit_tokens", "cached_tokens")  # DeepSeek, Moonshot
+
+
+def read_usage(usage: JSON) -> Usage:
+    """Return the counts of a usage object; details never exceed what they are details of."""
+    taken = _first(usage, _INPUT) or 0
+    given = _first(usage, _OUTPUT)
+    if given is None:
+        given = max((count(usage.get("total_tokens")) or 0) - taken, 0)
+    cached = _detail(usage, _INPUT, "cached_tokens") or _first(usage, _CACHED) or 0
+    reasoning = _detail(usage, _OUTPUT, "reasoning_tokens") or count(usage.get("reasoning_tokens")) or 0
+    return Usage(
+        taken,
+        given,
+        cached_tokens=min(cached, taken),
+        reasoning_tokens=min(reasoning, given),
+    )
+
+
+def _detail(usage: JSON, names: tuple[str, ...], member: str) -> int | None:
+    for name in names:
+        details = usage.get(f"{name}_details")
+        if isinstance(details, dict):
+            return count(details.get(member))
+    return None
+
+
+def _first(usage: JSON, names: tuple[str, ...]) -> int | None:
+    return next((n for n in (count(usage.get(name)) for name in names) if n is not None), None)
+
+
+def token_logprobs(choice: JSON, kind: str) -> list[Any]:
+    """Return the token objects of `logprobs.content` or `.refusal`."""
+    logprobs = choice.get("logprobs")
+    tokens = logprobs.get(kind) if isinstance(logprobs, dict) else None
+    return tokens if isinstance(tokens, list) else []

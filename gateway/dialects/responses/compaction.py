@@ -1,0 +1,52 @@
+"""Compaction: a long history gives way to its summary, written by the model itself.
+
+A `compaction_trigger` item, and `POST /v1/responses/compact`, end the history with the prompt below; the answer
+becomes one `compaction` item whose `encrypted_content` is the sealed summary. On later requests that item
+stands for the history and is opened again into a user message. Where a foreign or damaged seal does not open,
+the item is left out and listed.
+Reference: `ResponseCompactionItemParam`, `CompactedResponse` of the OpenAI API.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.types import JSON
+
+PROMPT = """\
+Stop working on the task now. The conversation has become too long and will be replaced by a summary, which \
+you write. Whoever goes on from it sees nothing else of what was said, called or returned so far.
+
+Write down, as precisely as the work needs:
+- what the user wants, with every wish, limit and correction in the user's own terms
+- what was done and decided, and why; what was tried and failed
+- the state of things: files read, made or changed with their paths, names, commands, values, errors
+- what is still to be done, and the very next step
+
+Call no tool. Answer with the summary alone, as plain text."""
+
+_SUMMARY = "The earlier conversation was replaced by this summary of the conversation so far. Go on from it.\n\n"
+
+
+def prompt_message() -> JSON:
+    """Return the message that asks for the summary."""
+    return {"role": "user", "content": PROMPT}
+
+
+def summary_message(summary: str) -> JSON:
+    """Return the message that stands for the history that was summarised."""
+    return {"role": "user", "content": _SUMMARY + summary}
+
+
+def kept_messages(body: JSON) -> tuple[JSON, ...]:
+    """Return the user's own messages of a checked body as items, as OpenAI returns them beside the summary."""
+    given = body.get("input")
+    items: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
+    return tuple(_kept(item) for item in items if item.get("role") == "user" and item.get("type") in (None, "message"))
+
+
+def _kept(item: JSON) -> JSON:
+    content = item["content"]
+    parts = [{"type": "input_text", "text": content}] if isinstance(content, str) else content
+    kept: JSON = {"type": "message", "role": "user", "status": "completed", "content": parts}
+    return {"id": item["id"], **kept} if item.get("id") is not None else kept

@@ -1,0 +1,207 @@
+"""The plain fields of a Responses request: the fate of each, and what Chat calls them.
+
+Every field of the published schema has one fate, and so have those of Chat bodies that front ends leave in:
+
+    mapped      has a Chat form of its own, made here or in `request`
+    copied      means the same in Chat; so do fields that stand in no table (an upstream's own sampling)
+    echoed      stands in the answer and is not sent: it concerns OpenAI's servers
+    dropped     left out and listed, unless its value asks for nothing
+    silent      left out without a word: it says nothing to a model
+    rejected    refused: without it the answer would not be the one that was asked for
+
+Reference: `ResponseCreateParams` of the OpenAI API.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from gateway.dialects.responses import shape
+from gateway.errors import RequestError, UnsupportedFeature
+from gateway.types import JSON
+
+Fate = Literal["mapped", "copied", "echoed", "dropped", "silent", "rejected"]
+
+_FIELDS: dict[Fate, str] = {
+    "mapped": "model input instructions stream tools tool_choice parallel_tool_calls max_output_tokens max_tokens"
+    " max_completion_tokens temperature top_p presence_penalty frequency_penalty top_logprobs logprobs include"
+    " reasoning text",
+    "copied": "seed stop user logit_bias response_format reasoning_effort verbosity",
+    "echoed": "metadata store service_tier prompt_cache_key safety_identifier max_tool_calls",
+    "dropped": "truncation context_management moderation image access_programs prompt_cache_options"
+    " prompt_cache_retention n functions function_call api_base base_url api_key api_type api_version",
+    "silent": "client_metadata stream_options _gateway",
+    "rejected": "messages background prompt conversation previous_response_id",
+}
+FATES: dict[str, Fate] = {name: fate for fate, names in _FIELDS.items() for name in names.split()}
+
+_ASKS_NOTHING: JSON = {"truncation": "disabled", "n": 1, "context_management": []}
+
+_SUMMARIES = (None, "none")
+
+
+def refuse(body: JSON) -> None:
+    """Refuse what cannot be answered here. Raises: RequestError."""
+    if body.get("messages") is not None:
+        raise RequestError(
+            "This is a Chat Completions body (`messages`). Send it to /v1/chat/completions, or send `input` here.",
+            param="messages",
+        )
+    if shape.boolean(body, "background"):
+        raise _unsupported("background", "Answers in the background are not made here: send `background: false`.")
+    if body.get("prompt") is not None:
+        raise _unsupported("prompt", "Stored prompts are at OpenAI: send their text as `instructions` and `input`.")
+    if body.get("conversation") is not None:
+        raise _unsupported("conversation", "Conversations are not kept here: send the earlier items in `input`.")
+    # A store, where there is one, has put the earlier items into `input` and taken this member away.
+    previous = shape.optional_text(body, "previous_response_id")
+    if previous is not None:
+        raise RequestError(
+            f"The previous response {shape.shown(previous)} is not known here. Send the earlier items in `input`.",
+            param="previous_response_id",
+            code="previous_response_not_found",
+        )
+
+
+def _unsupported(field: str, message: str) -> UnsupportedFeature:
+    return UnsupportedFeature(message, param=field, code="unsupported_parameter")
+
+
+def plain(body: JSON, dropped: list[str]) -> JSON:
+    """Return the Chat members for all fields but the structured ones; list what is left out."""
+    _check(body)
+    members: JSON = {}
+    for field, value in body.items():
+        if value is None:
+            continue
+        fate = FATES.get(field, "copied")
+        if fate == "copied":
+            members[field] = value
+        elif fate == "dropped" and value != _ASKS_NOTHING.get(field):
+            dropped.append(field)
+    members.update(_sampling(body))
+    members.update(_reasoning(body, dropped))
+    members.update(_text(body))
+    if shape.boolean(body, "stream"):
+        members["stream"] = True
+    return members
+
+
+def wants_summary(body: JSON) -> bool:
+    """Tell whether reasoning is to be shown as summary. `generate_summary` is the older name."""
+    reasoning = shape.mapping(body, "reasoning") or {}
+    return (reasoning.get("summary") or reasoning.get("generate_summary")) not in _SUMMARIES
+
+
+def included(body: JSON) -> list[str]:
+    """Return the extra data that `include` asks for."""
+    values = shape.listing(body, "include") or []
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            raise shape.wrong(f"include[{index}]", "a string", value)
+    return values
+
+
+def token_limit(body: JSON) -> int | None:
+    """Return the limit of the answer's tokens, also under Chat's names: LobeChat sends `max_tokens`."""
+    given = [shape.integer(body, name, 1) for name in ("max_output_tokens", "max_completion_tokens", "max_tokens")]
+    return next((value for value in given if value is not None), None)
+
+
+def _check(body: JSON) -> None:
+    """Check the fields that are echoed or copied as they are."""
+    for field in ("user", "service_tier", "prompt_cache_key", "safety_identifier", "truncation", "reasoning_effort"):
+        shape.optional_text(body, field)
+    shape.optional_text(body, "verbosity")
+    shape.boolean(body, "store")
+    shape.integer(body, "seed")
+    shape.integer(body, "max_tool_calls", 1)
+    shape.mapping(body, "logit_bias")
+    shape.mapping(body, "response_format")
+    if body.get("truncation") not in (None, "auto", "disabled"):
+        raise shape.fault("truncation", "`truncation` must be `auto` or `disabled`.")
+    _check_stop(body.get("stop"))
+    _check_metadata(shape.mapping(body, "metadata") or {})
+
+
+def _check_stop(stop: Any) -> None:
+    if stop is None or isinstance(stop, str):
+        return
+    if not isinstance(stop, list) or not all(isinstance(word, str) for word in stop):
+        raise shape.wrong("stop", "a string or a list of strings", stop)
+
+
+def _check_metadata(metadata: JSON) -> None:
+    if len(metadata) > 16:
+        raise shape.fault("metadata", f"`metadata` has {len(metadata)} keys; at most 16 are allowed.")
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise shape.wrong(
+                "metadata", f"an object of strings; the value of {shape.shown(key)} must be a string", value
+            )
+
+
+def _sampling(body: JSON) -> JSON:
+    logprobs = shape.integer(body, "top_logprobs", 0, 20)
+    wanted = shape.boolean(body, "logprobs") or bool(logprobs) or "message.output_text.logprobs" in included(body)
+    members = {
+        "max_tokens": token_limit(body),
+        "temperature": shape.number(body, "temperature", 0, 2),
+        "top_p": shape.number(body, "top_p", 0, 1),
+        "presence_penalty": shape.number(body, "presence_penalty"),
+        "frequency_penalty": shape.number(body, "frequency_penalty"),
+        "logprobs": True if wanted else None,
+        "top_logprobs": logprobs or None,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _reasoning(body: JSON, dropped: list[str]) -> JSON:
+    reasoning = shape.mapping(body, "reasoning") or {}
+    effort = shape.optional_text(reasoning, "effort", "reasoning")
+    for member in ("summary", "generate_summary", "context", "mode"):
+        shape.optional_text(reasoning, member, "reasoning")
+    if reasoning.get("mode") not in (None, "standard"):
+        dropped.append("reasoning.mode")
+    return {} if effort is None else {"reasoning_effort": effort}
+
+
+def _text(body: JSON) -> JSON:
+    text = shape.mapping(body, "text") or {}
+    members: JSON = {}
+    verbosity = shape.optional_text(text, "verbosity", "text")
+    if verbosity is not None:
+        members["verbosity"] = verbosity
+    form = text_format(text)
+    if form["type"] == "json_schema":
+        schema = {key: form[key] for key in ("name", "description", "schema", "strict") if form[key] is not None}
+        members["response_format"] = {"type": "json_schema", "json_schema": schema}
+    elif form["type"] == "json_object":
+        members["response_format"] = {"type": "json_object"}
+    return members
+
+
+def text_format(text: JSON) -> JSON:
+    """Return `text.format`, checked, flat and with its defaults, as OpenAI echoes it."""
+    path = "text.format"
+    form = shape.mapping(text, "format", "text") or {"type": "text"}
+    kind = shape.text(form, "type", path)
+    if kind in ("text", "json_object"):
+        return {"type": kind}
+    if kind != "json_schema":
+        raise _unsupported(
+            f"{path}.type", f"`{path}.type` {shape.shown(kind)} is not one of text, json_object, json_schema."
+        )
+    inner = shape.mapping(form, "json_schema", path)  # Chat nests it
+    if inner is not None:
+        form, path = inner, f"{path}.json_schema"
+    schema = shape.mapping(form, "schema", path)
+    if schema is None:
+        raise shape.wrong(f"{path}.schema", "an object", None)
+    return {
+        "type": kind,
+        "name": shape.name(form, "name", path),
+        "description": shape.optional_text(form, "description", path),
+        "schema": schema,
+        "strict": shape.boolean(form, "strict", path) is True,
+    }

@@ -1,0 +1,226 @@
+"""One exchange: a client's request and the answer to it, from the first byte to the log line.
+
+The flow, for every path that has an upstream:
+
+    routes ── Exchange(services, environ) ── bridged / relayed ── pieces: Iterator[bytes | None] ── Stream / whole
+
+A flow is a generator of *pieces*: bytes for the client, or None when the upstream has been silent for as long
+as a client may be kept waiting. Until the first piece is sent a failure becomes an HTTP status; `Stream` then
+sends the pieces, fills silence with the dialect's keep-alive, and closes everything whichever way it ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, TypeVar
+
+from gateway.client_watch import ClientGone, ClientWatch, Woken
+from gateway.errors import GatewayError, ShuttingDown
+from gateway.events import Usage
+from gateway.http1 import Head
+from gateway.keys import masked
+from gateway.services import Services
+from gateway.upstream import Call, UpstreamRequest
+
+T = TypeVar("T")
+
+Pieces = Generator[bytes | None, None, None]
+"""What a flow yields, see above."""
+
+
+class Exchange:
+    """The facts of one exchange, gathered as it goes; the log line (and later readers) are made from them."""
+
+    def __init__(self, services: Services, environ: Mapping[str, Any], surface: str) -> None:
+        self.services = services
+        self.environ = environ
+        self.surface = surface
+        self.id: str = environ["gateway.request_id"]
+        self.path: str = environ["PATH_INFO"]
+        self.watch = ClientWatch.of(environ)
+        self.key: str | None = None
+        self.model: str | None = None
+        self.status: int | None = None
+        self.upstream_status: int | None = None
+        self.usage: Usage | None = None
+        self.dropped: tuple[str, ...] = ()
+        self.end = "complete"
+        """`complete`, `failed`, `client_gone` or `refused`."""
+        self.sent_bytes = 0
+        self.waited = 0.0
+        """Seconds spent waiting for the upstream."""
+        self._started = time.monotonic()
+        self._first_byte: float | None = None
+        self._spoke = self._started
+        self._closed = False
+        self._drain_token = services.drain.register(lambda: self.watch.interrupt(ShuttingDown(_STOPPING)))
+
+    def send(self, request: UpstreamRequest) -> Call:
+        """Send a request upstream. Raises: UpstreamUnreachable, ClientGone, ShuttingDown."""
+        began = time.monotonic()
+        try:
+            self.watch.attend(wakes=False)
+            return self.services.transport.send(request)
+        finally:
+            self.watch.dismiss()
+            self.waited += time.monotonic() - began
+
+    def wait(self, read: Callable[[float], T | None]) -> T | None:
+        """Wait for the upstream by `call.head` or `call.read`; None when it is time to say something instead.
+
+        Raises: what `read` raises, ClientGone, ShuttingDown.
+        """
+        watch = self.watch
+        if watch.probe_due:
+            return None
+        began = time.monotonic()
+        try:
+            watch.attend()
+            return read(max(0.001, self._spoke + self.services.settings.keepalive_secs - began))
+        except Woken:
+            return None
+        finally:
+            watch.dismiss()
+            self.waited += time.monotonic() - began
+
+    def head(self, call: Call) -> Generator[None, None, Head]:
+        """Wait for the head of an answer; yield None for each spell of silence."""
+        while (head := self.wait(call.head)) is None:
+            yield None
+        self.upstream_status = head.status
+        return head
+
+    def body(self, call: Call) -> Iterator[bytes | None]:
+        """Yield the body as it arrives, None for each spell of silence."""
+        while (data := self.wait(call.read)) != b"":
+            yield data
+
+    def silent_for_long(self) -> bool:
+        """Tell whether the client has heard nothing for as long as the settings allow."""
+        return time.monotonic() - self._spoke >= self.services.settings.keepalive_secs
+
+    def sending(self, data: bytes) -> None:
+        """Note bytes that go to the client now."""
+        self._spoke = time.monotonic()
+        if self._first_byte is None:
+            self._first_byte = self._spoke
+        self.sent_bytes += len(data)
+
+    def own_milliseconds(self) -> float:
+        """Return the time that passed without waiting for the upstream."""
+        return (time.monotonic() - self._started - self.waited) * 1000
+
+    def close(self) -> None:
+        """Write the log line and end the watch; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.watch.close()
+        self.services.drain.unregister(self._drain_token)
+        self.services.log.info("exchange", extra=self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        first = None if self._first_byte is None else round((self._first_byte - self._started) * 1000, 1)
+        facts: dict[str, Any] = {
+            "request_id": self.id,
+            "port": self.environ.get("SERVER_PORT"),
+            "path": self.path,
+            "model": self.model,
+            "status": self.status,
+            "upstream_status": self.upstream_status,
+            "end": self.end,
+            "first_byte_ms": first,
+            "duration_ms": round((time.monotonic() - self._started) * 1000, 1),
+            "bytes": self.sent_bytes,
+            "key": masked(self.key),
+        }
+        if self.usage is not None:
+            facts["input_tokens"] = self.usage.input_tokens
+            facts["output_tokens"] = self.usage.output_tokens
+        if self.dropped:
+            facts["dropped"] = list(self.dropped)
+        return facts
+
+
+_STOPPING = "The gateway is being stopped."
+
+
+class Stream:
+    """The WSGI body of a streamed answer; a class, because a generator that never ran is never cleaned up."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        pieces: Pieces,
+        first: bytes | None,
+        keepalive: Callable[[], bytes],
+        done: Callable[[], None],
+    ) -> None:
+        self._exchange = exchange
+        self._pieces = pieces
+        self._first = first
+        self._keepalive = keepalive
+        self._done = done
+        self._begun = False
+        self._probing = False
+        exchange.watch.answering()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        exchange = self._exchange
+        if self._probing:
+            self._probing = False
+            exchange.watch.probed()
+        try:
+            data = self._next()
+        except ClientGone:
+            exchange.end = "client_gone"
+            raise StopIteration from None
+        exchange.sending(data)
+        self._probing = exchange.watch.probe_due
+        return data
+
+    def _next(self) -> bytes:
+        if not self._begun:
+            self._begun = True
+            return self._first if self._first is not None else self._keepalive()
+        while True:
+            piece = next(self._pieces)
+            if piece:
+                return piece
+            if piece is None and (self._exchange.watch.probe_due or self._exchange.silent_for_long()):
+                quiet = self._keepalive()
+                if quiet:
+                    return quiet
+
+    def close(self) -> None:
+        """End the exchange: the client has all of it, or is gone."""
+        self._pieces.close()
+        self._done()
+        self._exchange.close()
+
+
+def begin(pieces: Pieces, exchange: Exchange) -> bytes | None:
+    """Return the first piece of a stream, or None where the client must be told something before it comes.
+
+    Raises: GatewayError, which is still free to become an HTTP status.
+    """
+    for piece in pieces:
+        if piece or (piece is None and exchange.silent_for_long()):
+            return piece
+    return b""
+
+
+def run(pieces: Pieces) -> None:
+    """Run a flow whose answer goes out whole. Raises: GatewayError."""
+    for _ in pieces:
+        pass
+
+
+def fail(exchange: Exchange, error: GatewayError) -> None:
+    """Note that the exchange ended in an error."""
+    exchange.end = "failed" if error.status >= 500 else "refused"
+    exchange.status = exchange.status or error.status

@@ -1,0 +1,196 @@
+"""Request heads: read under a deadline and within bounds, parsed by gunicorn, refused in JSON.
+
+gunicorn's parser reads the socket itself, for as long as the client likes. So the head is read here, up to its
+end, and then handed over; the parser finds all it needs in its buffer and says what is wrong with it. What it
+lets pass and a gateway must not is checked after it.
+
+Source: RFC 9112, sections 2.2, 3.2 and 6.3; RFC 6585 for 431.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
+
+from gateway.dialects.chat.wire import encode_error
+from gateway.errors import GatewayError, RequestError, RequestTimeout
+from gateway.http1 import Headers
+from gateway.jsonbody import dump
+
+REQUEST_LINE_LIMIT = 16 * 1024
+HEADER_LINES_LIMIT = 100
+HEADER_LINE_LIMIT = 8 * 1024
+
+HEAD_LIMIT = 256 * 1024
+"""Longest head in all, in bytes: what a client that never ends its head can make us keep."""
+
+_READ_SIZE = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a client may take, in seconds."""
+
+    head: float = 30.0
+    """From the first byte of a head to its last."""
+    idle: float = 60.0
+    """Without any byte, between requests and before the first."""
+    linger: float = 2.0
+    """For the rest of a body that nobody wants, so that the client can read the answer before the end."""
+
+
+class _Message(Request):
+    """gunicorn's request, with this gateway's bound on the request line (its own ends at 8190 bytes)."""
+
+    def read_line(self, unreader: Any, buf: Any, limit: int = 0) -> Any:
+        return super().read_line(unreader, buf, REQUEST_LINE_LIMIT)
+
+
+class _RequestBody(Body):
+    """A body whose faults of framing are the client's, wherever they are met."""
+
+    def _read_reader(self, size: int) -> bytes:
+        try:
+            data: bytes = super()._read_reader(size)
+        except (ParseException, NoMoreData) as exc:
+            raise RequestError("The body is not framed as HTTP demands, or breaks off.", code="bad_request") from exc
+        return data
+
+    @property
+    def unread(self) -> int | None:
+        """Bytes that nobody has read yet; None where only reading would tell."""
+        if isinstance(self.reader, LengthReader):
+            left: int = self.reader.length
+            return left
+        return None if self.failed or self.reader.parser is not None else 0
+
+
+class HeadReader(RequestParser):
+    """The requests of one connection, one after the other."""
+
+    mesg_class = _Message
+
+    def begin(self, sock: socket.socket, idle_secs: float) -> bool:
+        """Wait for the first byte of a head; False where none comes. Raises: OSError."""
+        data = self.unreader.take_buffered()
+        if not data:
+            sock.settimeout(idle_secs)
+            try:
+                data = sock.recv(_READ_SIZE)
+            except TimeoutError:
+                return False
+        self.unreader.unread(data)
+        return bool(data)
+
+    def request(self, sock: socket.socket, head_secs: float) -> Any:
+        """Return the request that has begun, None where the client hangs up instead.
+
+        Raises: ParseException, RequestTimeout, OSError.
+        """
+        ends = time.monotonic() + head_secs
+        data = bytearray(self.unreader.take_buffered())
+        seen = 0
+        while not _is_whole(data, seen):
+            seen = len(data)
+            piece = _receive(sock, ends)
+            if not piece:
+                return None
+            data += piece
+        sock.settimeout(None)
+        self.unreader.unread(bytes(data))
+        message = next(self)
+        _check_framing(message)
+        message.body = _RequestBody(message.body.reader)
+        return message
+
+
+def _receive(sock: socket.socket, ends: float) -> bytes:
+    left = ends - time.monotonic()
+    if left > 0:
+        sock.settimeout(left)
+        try:
+            return sock.recv(_READ_SIZE)
+        except TimeoutError:
+            pass
+    raise RequestTimeout("The head of the request was not complete in time.")
+
+
+def _is_whole(data: bytearray, seen: int) -> bool:
+    """Tell whether a head is complete; `seen`: bytes that were looked at before.
+
+    Raises: ParseException where more bytes cannot make it right.
+    """
+    if data.find(b"\r\n\r\n", max(0, seen - 3)) >= 0:
+        return True
+    if len(data) > REQUEST_LINE_LIMIT + 4 and data.find(b"\r\n", 2, REQUEST_LINE_LIMIT + 4) < 0:
+        raise LimitRequestLine(len(data), REQUEST_LINE_LIMIT)
+    if len(data) > HEAD_LIMIT:
+        raise LimitRequestHeaders("the head is too long")
+    if not data[:1].isalpha() and data[:1] != b"\r":
+        raise ParseException("no method; perhaps TLS")
+    if data.count(b"\n", seen) != data.count(b"\r\n", max(0, seen - 1)):
+        raise ParseException("a line feed alone")
+    return False
+
+
+def _check_framing(message: Any) -> None:
+    """Refuse what could be read in two ways. Raises: ParseException."""
+    names = [name for name, _ in message.headers]
+    if message.version >= (1, 1) and "HOST" not in names:
+        raise ParseException("no Host")
+    if names.count("AUTHORIZATION") > 1:
+        raise ParseException("two Authorization headers")
+    codings = [value.lower() for name, value in message.headers if name == "TRANSFER-ENCODING"]
+    if codings and codings != ["chunked"]:
+        raise ParseException("a transfer coding that is not understood")
+
+
+# --- refusals -----------------------------------------------------------------------------------------------
+
+
+def fault_of(exc: BaseException) -> GatewayError:
+    """Return the error that a client is told of; what it sent is not repeated."""
+    match exc:
+        case GatewayError():
+            return exc
+        case LimitRequestLine():
+            return _refusal(414, f"The request line is longer than {REQUEST_LINE_LIMIT} bytes.", "uri_too_long")
+        case LimitRequestHeaders():
+            words = f"More than {HEADER_LINES_LIMIT} header lines, or one longer than {HEADER_LINE_LIMIT} bytes."
+            return _refusal(431, words, "headers_too_large")
+        case ExpectationFailed():
+            return _refusal(417, "Only `Expect: 100-continue` is understood.", "expectation_failed")
+        case ParseException():
+            return _refusal(400, "The request is not valid HTTP.", "bad_request")
+        case _:
+            return GatewayError("The gateway failed; its log tells why.")
+
+
+def _refusal(status: int, message: str, code: str) -> RequestError:
+    error = RequestError(message, code=code)
+    error.status = status
+    return error
+
+
+def format_refusal(error: GatewayError, headers: Headers) -> bytes:
+    """Return a whole answer that says what is wrong and that the connection ends."""
+    request_id = f"req_{secrets.token_hex(24)}"
+    body = dump(encode_error(error, request_id))
+    lines = [
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        f"x-request-id: {request_id}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

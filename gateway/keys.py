@@ -1,0 +1,71 @@
+"""The client's API key: where it is read from, how it is shown in logs. Keys are stored nowhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.errors import AuthenticationError
+
+_RIGHT_FORM = "Send it as `Authorization: Bearer KEY` or as `x-api-key: KEY`."
+_NOT_IN_A_HEADER = re.compile(r"[^\x21-\x7e]")
+
+
+def read_key(environ: Mapping[str, Any]) -> str | None:
+    """Return the key of a WSGI request, None where it has none.
+
+    `Authorization: Bearer` first (the scheme in any case, RFC 9110, 11.1), then `x-api-key`, then `api-key`;
+    an empty header counts as absent.
+    Raises: AuthenticationError for another scheme, a bare `Bearer`, or a bare key in `Authorization`.
+    """
+    authorization = str(environ.get("HTTP_AUTHORIZATION", "")).strip()
+    if authorization:
+        return _checked(_bearer(authorization))
+    for name in ("HTTP_X_API_KEY", "HTTP_API_KEY"):
+        key = str(environ.get(name, "")).strip()
+        if key:
+            return _checked(key)
+    return None
+
+
+def _bearer(value: str) -> str:
+    scheme, _, key = value.partition(" ")
+    key = key.strip()
+    if scheme.lower() == "bearer":
+        if key:
+            return key
+        raise AuthenticationError(
+            f"`Authorization: Bearer` has no key behind it. {_RIGHT_FORM}",
+            code="invalid_api_key",
+        )
+    if not key:
+        # Xcode sends what its user typed, and users type the bare key.
+        raise AuthenticationError(
+            f"The key stands in `Authorization` without the word Bearer. {_RIGHT_FORM}",
+            code="invalid_api_key",
+        )
+    raise AuthenticationError(
+        f"Only Bearer keys are understood in `Authorization`. {_RIGHT_FORM}",
+        code="invalid_api_key",
+    )
+
+
+def _checked(key: str) -> str:
+    if _NOT_IN_A_HEADER.search(key):
+        raise AuthenticationError("The API key holds characters that no key has.", code="invalid_api_key")
+    return key
+
+
+def masked(key: str | None) -> str | None:
+    """Return what a log line may show of a key: six characters and four of a long one, else nothing."""
+    if key is None:
+        return None
+    return f"{key[:6]}...{key[-4:]}" if len(key) > 12 else "***"
+
+
+def without_key(text: str, key: str | None) -> str:
+    """Return a text with the key masked, for words of an upstream that repeat it."""
+    if not key or key not in text:
+        return text
+    return text.replace(key, masked(key) or "")

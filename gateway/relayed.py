@@ -1,0 +1,171 @@
+"""The relayed flow: the client's bytes go to the upstream and the upstream's come back, neither translated.
+
+Nothing of the answer is parsed. A comment or an error line is inserted into a stream only where the bytes so
+far end a frame; a body that breaks off is broken off towards the client as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from flask import Response
+
+from gateway import sse
+from gateway.dialects.chat import wire
+from gateway.dialects.chat.request import relay_edits
+from gateway.errors import GatewayError
+from gateway.exchange import Exchange, Pieces, Stream, fail
+from gateway.headers import STREAM_HEADERS, answered, for_relayed
+from gateway.http1 import Head
+from gateway.json_edit import edit_members
+from gateway.jsonbody import dump, load_object
+from gateway.keys import without_key
+from gateway.upstream import Call, UpstreamRequest
+
+_ERROR_LIMIT = 64 * 1024
+
+
+def chat_body(exchange: Exchange, raw: bytes) -> bytes:
+    """Return a chat body as it leaves: as received, but for the members that must change. Raises: RequestError."""
+    body = load_object(raw)
+    requested = body.get("model")
+    model_id = requested
+    if isinstance(requested, str) and requested:
+        models = exchange.services.models
+        models.wait(exchange.key, 2.0)
+        model_id = models.catalog(exchange.key).resolve(requested).id
+        exchange.model = model_id
+    changes = relay_edits(body, model_id if isinstance(model_id, str) else None)
+    if not changes:
+        return raw
+    return edit_members(raw, {name: None if value is None else dump(value) for name, value in changes.items()})
+
+
+def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool) -> Response:
+    """Relay one request. Raises: GatewayError while the answer has not begun."""
+    environ = exchange.environ
+    method = str(environ["REQUEST_METHOD"])
+    flow = _Relay(exchange)
+    request = UpstreamRequest(method, target, for_relayed(environ, exchange.key, decoded=decoded), body)
+    head, first = flow.begin(request)
+    exchange.status = head.status
+    headers = answered(head.headers)
+    if flow.complete:
+        flow.close()
+        exchange.sending(first)
+        exchange.close()
+        if method == "HEAD" and (length := head.get("content-length")):
+            return Response([], head.status, [*headers, ("content-length", length)])
+        return Response(first, head.status, headers)
+    if flow.is_stream:
+        headers = [*(h for h in headers if h[0] not in ("cache-control", "x-accel-buffering")), *STREAM_HEADERS]
+    elif (length := head.get("content-length")) and head.get("transfer-encoding") is None:
+        headers.append(("content-length", length))
+    stream = Stream(exchange, flow.pieces(), first, flow.keepalive, flow.close)
+    return Response(stream, head.status, headers, direct_passthrough=True)
+
+
+class _Relay:
+    """One relayed exchange under way."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.complete = False
+        self.is_stream = False
+        self._exchange = exchange
+        self._permit = exchange.services.breaker.enter(exchange.model or "")
+        self._call: Call | None = None
+        self._tail = b"\n\n"
+
+    def begin(self, request: UpstreamRequest) -> tuple[Head, bytes]:
+        """Send the request; return the head of the answer and what of its body has come with it."""
+        exchange = self._exchange
+        try:
+            self._call = exchange.send(request)
+            head = _last(exchange.head(self._call))
+            self.is_stream = (head.get("content-type") or "").startswith("text/event-stream")
+            self._tell(head)
+            if head.status >= 400:
+                return head, self._error_body(head)
+            if self.is_stream:
+                return head, b""
+            return head, self._first_bytes()
+        except BaseException as error:
+            self._ended_by(error)
+            self.close()
+            raise
+
+    def pieces(self) -> Pieces:
+        """Yield the answer's bytes as they come, None for silence."""
+        exchange = self._exchange
+        call = self._call
+        if call is None:
+            return
+        try:
+            for data in exchange.body(call):
+                if data:
+                    self._tail = (self._tail + data)[-4:] if len(data) < 4 else data[-4:]
+                yield data
+            self.complete = True
+        except GatewayError as error:
+            self._ended_by(error)
+            if not (self.is_stream and sse.ends_frame(self._tail)):
+                raise  # the server breaks the connection off, as the upstream did
+            yield sse.format(None, dump(wire.encode_error(error, exchange.id)))
+
+    def keepalive(self) -> bytes:
+        """Return a comment where one may stand, else nothing."""
+        return sse.comment() if self.is_stream and sse.ends_frame(self._tail) else b""
+
+    def close(self) -> None:
+        """Let the upstream go; may be called twice."""
+        if self._call is not None:
+            self._call.close()
+            self._call = None
+        self._permit.abandoned()
+
+    def _first_bytes(self) -> bytes:
+        """A small whole answer nearly always arrives with its head: then it leaves in one write."""
+        call = self._call
+        first = self._exchange.wait(call.read) if call else b""
+        if call and first:
+            rest = self._exchange.wait(lambda _: call.read(0.0))
+            self.complete = rest == b""
+            first += rest or b""
+        else:
+            self.complete = first == b""
+        self._tail = (first or b"")[-4:]
+        return first or b""
+
+    def _error_body(self, head: Head) -> bytes:
+        """Errors are read whole (they are small), so that the client's key can be masked in them."""
+        exchange = self._exchange
+        body = b""
+        for data in exchange.body(self._call) if self._call else ():
+            body += data or b""
+            if len(body) > _ERROR_LIMIT:
+                return body
+        self.complete = True
+        if exchange.key and exchange.key.encode() in body:
+            body = without_key(body.decode("latin-1"), exchange.key).encode("latin-1")
+        return body
+
+    def _tell(self, head: Head) -> None:
+        if head.status >= 500:
+            self._permit.failed()
+        else:
+            self._permit.succeeded()
+
+    def _ended_by(self, error: BaseException) -> None:
+        if isinstance(error, GatewayError):
+            fail(self._exchange, error)
+        self._permit.ended_by(error)
+
+
+def _last(silence: Generator[None, None, Head]) -> Head:
+    """Run a wait whose spells of silence nobody needs to hear of."""
+    while True:
+        try:
+            next(silence)
+        except StopIteration as stop:
+            head: Head = stop.value
+            return head

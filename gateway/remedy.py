@@ -1,0 +1,127 @@
+"""What would make an upstream accept a request that it refused, read from its words. Pure.
+
+Each repair is tried once and then remembered for the model (`gateway.quirks`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import UpstreamStatus
+from gateway.upstream_error import ContextOverflow, Overflow
+
+_OPTIONAL = (
+    "stream_options",
+    "reasoning_content",
+    "reasoning_effort",
+    "verbosity",
+    "parallel_tool_calls",
+    "logprobs",
+    "top_logprobs",
+    "response_format",
+    "seed",
+    "stop",
+    "user",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "logit_bias",
+    "tool_choice",
+    "strict",
+    "thinking",
+    "chat_template_kwargs",
+    "temperature",
+    "top_p",
+)
+"""Fields that a request can do without, once an upstream refuses them by name."""
+
+_REFUSED_WORDS = re.compile(
+    r"unsupported|not supported|unrecogni[sz]ed|unknown|unexpected|not permitted|extra inputs|not allowed|invalid"
+    r"|extra fields|does not support|no such|must not|cannot be (used|set|specified)",
+    re.IGNORECASE,
+)
+_SWAP = re.compile(r"max_completion_tokens", re.IGNORECASE)
+_MAX_TOKENS_FIGURE = re.compile(
+    r"max_(?:completion_)?tokens.{0,80}?"
+    r"(?:must be|at most|less than or equal to|<=|maximum(?: value)?(?: is| of)?"
+    r"|exceeds?(?: the)?(?: maximum| limit)?(?: of)?|cannot exceed|range of \[1,|between 1 and)\D{0,40}?(\d+)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What to change before the one repeat: fields to omit, another limit field, a smaller limit."""
+
+    omit: str | None = None
+    max_tokens_field: str | None = None
+    max_tokens: int | None = None
+    """The largest limit that the model takes."""
+    fitted: int | None = None
+    """The limit that fits behind this prompt; says nothing of the next."""
+
+
+def remedy_for(error: UpstreamStatus, body: Mapping[str, Any]) -> Remedy | None:
+    """Return what would make the upstream accept the request, where its words tell.
+
+    `body` is the Chat request as it was sent. An upstream may refuse a field by 400 or 422, and by 500 where
+    its own validator falls over (llama_cpp.server).
+    """
+    if error.status not in (400, 422, 500):
+        return None
+    message = error.message
+    sent = (
+        "max_tokens" if "max_tokens" in body else "max_completion_tokens" if "max_completion_tokens" in body else None
+    )
+    if isinstance(error, ContextOverflow):
+        return _fit(error.overflow, body, sent)
+    if sent is not None:
+        figure = _figure(message)
+        if figure and figure < _int(body.get(sent)):
+            return Remedy(max_tokens=figure)
+        if (sent in message or error.param == sent) and _REFUSED_WORDS.search(message):
+            return Remedy(max_tokens_field="max_tokens" if sent == "max_completion_tokens" else "max_completion_tokens")
+    for name in _OPTIONAL:
+        if (
+            (error.param == name or _names(message, name))
+            and _has(body, name)
+            and (error.param == name or error.status == 422 or _REFUSED_WORDS.search(message))
+        ):
+            return Remedy(omit=name)
+    return None
+
+
+def _fit(overflow: Overflow, body: Mapping[str, Any], sent: str | None) -> Remedy | None:
+    """A request that fits but for the length of its answer is sent again with what is left for it."""
+    if sent is None or not overflow.limit or not overflow.prompt or overflow.prompt >= overflow.limit:
+        return None
+    left = overflow.limit - overflow.prompt - max(16, overflow.prompt // 100)
+    return Remedy(fitted=left) if 0 < left < _int(body.get(sent)) else None
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _names(message: str, name: str) -> bool:
+    return re.search(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])", message) is not None
+
+
+def _has(body: Mapping[str, Any], name: str) -> bool:
+    """Tell whether the request holds the field, at the top, in its messages or its tools."""
+    if name in body:
+        return True
+    if name == "reasoning_content":
+        return any(name in message for message in body.get("messages", ()))
+    if name == "strict":
+        return any(name in tool.get("function", {}) for tool in body.get("tools", ()))
+    return False
+
+
+def _figure(message: str) -> int | None:
+    match = _MAX_TOKENS_FIGURE.search(message)
+    return int(match[1]) if match else None

@@ -1,0 +1,46 @@
+"""`/health`, `/health/live` and `/`: the same on both ports, without a key."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, Response
+
+from gateway import __version__
+from gateway.replies import json_reply
+from gateway.services import Services
+
+
+def create(services: Services, surface: str) -> Blueprint:
+    """Return the routes of one surface."""
+    routes = Blueprint("health", __name__)
+    started = time.monotonic()
+
+    @routes.get("/health")
+    def health() -> Response:
+        breaker = services.breaker.state()
+        healthy = not breaker["is_open"]
+        body = {
+            "status": "healthy" if healthy else "unhealthy",
+            "circuit_breaker": breaker,
+            "version": __version__,
+            "uptime_seconds": round(time.monotonic() - started, 1),
+        }
+        return json_reply(body, 200 if healthy else 503)
+
+    @routes.get("/health/live")
+    def live() -> Response:
+        return json_reply({"status": "alive"})
+
+    @routes.get("/")
+    def index() -> Response:
+        settings = services.settings
+        speaks = {"chat": "/v1/chat/completions", "responses": "/v1/responses and /v1/messages"}
+        lines = [
+            f"openai-proxy {__version__}, {surface} port: {speaks[surface]}.",
+            f"The chat port is {settings.chat_port}, the responses port {settings.responses_port}.",
+            "Models: /v1/models. Health: /health.",
+        ]
+        return Response("\n".join([*lines, ""]), mimetype="text/plain")
+
+    return routes

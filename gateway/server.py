@@ -1,0 +1,203 @@
+"""The processes: one gunicorn master that owns both ports, and its workers.
+
+    SIGTERM, SIGINT   stop in order: no new connections, open answers get their grace, exit code 0;
+                      a second one ends at once
+    SIGHUP            new workers take over, the old ones end like on SIGTERM
+    a worker dies     it is replaced; the streams of others go on
+    the master dies   its workers die with it
+
+The application is made once, before the fork, so that its faults end the start and workers share memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from gunicorn.sock import close_sockets
+
+from gateway import __version__, models_file, service_log
+from gateway.breaker import Breaker
+from gateway.config import Settings, name_of
+from gateway.drain import Drain
+from gateway.heads import HEADER_LINE_LIMIT, HEADER_LINES_LIMIT, Deadlines
+from gateway.listeners import listen
+from gateway.setting import SettingError
+from gateway.worker import LAST_WORDS_SECS, Worker
+
+WSGIApp = Callable[..., Any]
+MakeApp = Callable[[Settings, Drain], WSGIApp]
+
+_CONNECTIONS = 4000
+"""Most client connections of one worker."""
+
+_DESCRIPTORS_SPARE = 100
+"""Descriptors of a worker that are no connections."""
+
+_AT_ONCE_SECS = 2.0
+"""Time for workers to end when they are told to end at once."""
+
+_TELL_AGAIN_SECS = 0.5
+
+
+def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadlines | None = None) -> None:
+    """Serve until a signal comes; never returns, but exits. Raises: SettingError before anything is served."""
+    service_log.configure(settings.log_level)
+    listeners = listen(settings)
+    drain = Drain()
+    wsgi = (make_app or _gateway)(settings, drain)
+    server = Server(settings, wsgi, drain, deadlines or Deadlines(), [sock.detach() for sock in listeners])
+    server.run()
+
+
+def _gateway(settings: Settings, drain: Drain) -> WSGIApp:
+    from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
+
+    if settings.models_file is not None:
+        try:
+            models_file.read(settings.models_file)
+        except models_file.ModelsFileError as error:
+            raise SettingError(name_of("models_file"), str(error)) from error
+    breaker = Breaker(
+        enabled=settings.enable_circuit_breaker,
+        failures=settings.breaker_failures,
+        cooldown=settings.breaker_cooldown_secs,
+    )
+    return build(settings, breaker=breaker, drain=drain)
+
+
+class Server(BaseApplication):
+    """The gunicorn application; workers find here what they need."""
+
+    def __init__(
+        self, settings: Settings, wsgi: WSGIApp, drain: Drain, deadlines: Deadlines, descriptors: list[int]
+    ) -> None:
+        self.settings = settings
+        self.drain = drain
+        self.deadlines = deadlines
+        self._wsgi = wsgi
+        self._descriptors = descriptors
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Hand gunicorn its settings; its own environment variables and files count for nothing."""
+        settings = self.settings
+        values = {
+            "bind": [f"fd://{descriptor}" for descriptor in self._descriptors],
+            "workers": settings.workers,
+            "worker_class": Worker,
+            "worker_connections": _connections(),
+            "worker_tmp_dir": _memory_folder(),
+            "timeout": 60,
+            "graceful_timeout": int(settings.shutdown_grace_secs + LAST_WORDS_SECS + 2),
+            "preload_app": True,
+            "limit_request_fields": HEADER_LINES_LIMIT,
+            "limit_request_field_size": HEADER_LINE_LIMIT,
+            "http_parser": "python",
+            "forwarded_allow_ips": "",
+            "secure_scheme_headers": {},
+            "forwarder_headers": "",
+            "logger_class": service_log.ServerLog,
+            "control_socket_disable": True,
+            "proc_name": "openai-proxy",
+        }
+        for name, value in values.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> WSGIApp:
+        return self._wsgi
+
+    def run(self) -> None:
+        Master(self).run()
+
+
+class Master(Arbiter):
+    """gunicorn's arbiter, with signals that mean what the module says."""
+
+    LISTENERS: list[Any]
+
+    def __init__(self, app: Server) -> None:
+        self._stops = 0
+        super().__init__(app)
+
+    def start(self) -> None:
+        super().start()
+        announce(self.app.settings)
+        self.log.error_log.info("started", extra={"version": __version__, "workers": self.num_workers})
+
+    def signal(self, sig: int, frame: Any) -> None:
+        self._stops += sig in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+        super().signal(sig, frame)
+
+    def handle_int(self) -> None:
+        """As SIGTERM: Ctrl-C is how people stop a program."""
+        raise StopIteration
+
+    def handle_usr2(self) -> None:
+        """Not taken: a second master could not tell its ports from those of a stranger."""
+
+    def reload(self) -> None:
+        """Let new workers take over, without waiting for the old ones to end: signals are still heard."""
+        for _ in range(self.cfg.workers):
+            self.spawn_worker()
+        self.manage_workers()
+
+    def stop(self, graceful: bool = True) -> None:
+        """End all workers, in order or at once; a second signal turns the one into the other."""
+        self.log.error_log.info("stopping")
+        close_sockets(self.LISTENERS, False)
+        self.LISTENERS = []
+        ends = time.monotonic() + self.cfg.graceful_timeout
+        tell_again = 0.0
+        while self.WORKERS and time.monotonic() < ends:
+            if self._stops > 1 or not graceful:
+                ends = min(ends, time.monotonic() + _AT_ONCE_SECS)
+            if time.monotonic() >= tell_again:
+                # Again and again, because a worker that is just starting does not hear the first one.
+                self.kill_workers(signal.SIGQUIT if self._stops > 1 or not graceful else signal.SIGTERM)
+                tell_again = time.monotonic() + _TELL_AGAIN_SECS
+            with contextlib.suppress(HaltServer):
+                self.reap_workers()
+            time.sleep(0.05)
+        self.kill_workers(signal.SIGKILL)
+        with contextlib.suppress(HaltServer):
+            self.reap_workers()
+
+
+def announce(settings: Settings) -> None:
+    """Tell people on standard output where to point their clients."""
+    what = {"chat": "Chat Completions, passed through", "responses": "Responses and Messages"}
+    lines = [f"openai-proxy {__version__} in front of {settings.backend_origin}{settings.backend_root_path}"]
+    host = settings.host or "localhost"
+    for port in settings.ports:
+        shown = f"[{host}]" if ":" in host else host
+        lines.append(f"  http://{shown}:{port.number}/v1  {what[port.surface]}")
+    with contextlib.suppress(OSError):
+        print("\n".join(lines), file=sys.stdout, flush=True)
+
+
+def _connections() -> int:
+    """Return how many connections a worker may take: each needs a descriptor, and one for its upstream."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * _CONNECTIONS + _DESCRIPTORS_SPARE
+    allowed = wanted if most == resource.RLIM_INFINITY else min(most, wanted)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    return max(1, (allowed - _DESCRIPTORS_SPARE) // 2)
+
+
+def _memory_folder() -> str | None:
+    """Return a folder for gunicorn's heartbeat files that needs no disk; None leaves the choice to it."""
+    folder = Path("/dev/shm")
+    return str(folder) if os.access(folder, os.W_OK) else None

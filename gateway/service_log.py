@@ -1,0 +1,57 @@
+"""The service's own log: JSON lines on standard error, one for each exchange and each thing worth knowing.
+
+Everything goes through the standard library's `logging`, so that what libraries say has the same form. The
+gateway's loggers are children of `gateway`; their level is the setting, that of all others `warning`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+import orjson
+from gunicorn.glogging import Logger
+from pythonjsonlogger.json import JsonFormatter
+
+LOGGER = "gateway"
+
+
+def configure(level: str) -> None:
+    """Set up logging for this process; `level` as in the settings. May be called again."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            "%(levelname)s %(name)s %(message)s",
+            rename_fields={"levelname": "level", "name": "logger"},
+            timestamp=True,
+            json_serializer=_dump,
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger(LOGGER).setLevel(level.upper())
+    logging.captureWarnings(True)
+
+
+def _dump(record: Any, **options: Any) -> str:
+    try:
+        return orjson.dumps(record, default=str).decode()
+    except TypeError:
+        # A lone surrogate or a huge number that a stranger sent.
+        return json.dumps(record, default=str)
+
+
+class ServerLog(Logger):
+    """What gunicorn says, as lines of this log. Its remarks on each start and signal are for debugging."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self.error_log = self.access_log = logging.getLogger(f"{LOGGER}.server")
+        self._access_log_enabled = False
+
+    def info(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self.error_log.debug(msg, *args, **kwargs)
+
+    def reopen_files(self) -> None:
+        """There are none: standard error is whoever started the gateway's to rotate."""

@@ -1,0 +1,41 @@
+"""What every exchange of one worker shares. Made once by `gateway.app`; there is no other global state."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from gateway.breaker import Breaker
+from gateway.config import Settings
+from gateway.dialects import NewId, Now
+from gateway.drain import Drain
+from gateway.listing import ModelList
+from gateway.quirks import Quirks
+from gateway.upstream import Transport
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh id, as long as OpenAI's."""
+    return prefix + secrets.token_hex(24)
+
+
+def now() -> int:
+    """Return the seconds since the epoch."""
+    return int(time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that exchanges use, each behind its own small interface."""
+
+    settings: Settings
+    transport: Transport
+    models: ModelList
+    breaker: Breaker
+    drain: Drain
+    quirks: Quirks = field(default_factory=Quirks)
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("gateway"))
+    new_id: NewId = new_id
+    now: Now = now

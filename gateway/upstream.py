@@ -1,0 +1,314 @@
+"""The way out: one upstream, its connections, and the one place where foreign exceptions become ours.
+
+`Transport` is the seam. Tests put a scripted one in its place; the recorder wraps it. A `Call` is one request
+under way. Its waits are short by choice of the caller: `head` and `read` return None when nothing came within
+their time, so that the exchange can keep its client company, while the call itself counts the silence.
+
+Connections are dialled by urllib3 (names, TLS, proxies) and read here, see `gateway.http1`.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit
+
+import certifi
+import gevent
+import urllib3
+from gevent.monkey import get_original
+from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from gateway.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
+from gateway.http1 import AnswerReader, Head, Headers, format_request
+
+READ_SIZE = 65536
+IDLE_SECS = 30.0
+"""A pooled connection that idled longer is not used again: balancers close theirs after 60 s."""
+
+_JOIN_BELOW = 16384
+"""Bodies below this size leave in one packet with their head, in bytes."""
+
+_poll = get_original("select", "poll")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A request on its way out. `target` is the path with its query; `headers` lack host and length."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes | None = None
+
+
+class Call(Protocol):
+    """One request under way and its answer."""
+
+    def head(self, wait: float) -> Head | None:
+        """Return the head of the answer, or None where it did not come within `wait` seconds.
+
+        Raises: UpstreamUnreachable, UpstreamTimeout, UpstreamProtocol.
+        """
+
+    def read(self, wait: float) -> bytes | None:
+        """Return body bytes that have arrived (b"" at the end), or None after `wait` seconds without any.
+
+        Raises: UpstreamTimeout, UpstreamProtocol (the answer was cut).
+        """
+
+    def close(self) -> None:
+        """Let go: a connection whose answer was read to its end is kept, any other is closed at once."""
+
+
+class Transport(Protocol):
+    """Sends requests to the one upstream."""
+
+    def send(self, request: UpstreamRequest) -> Call:
+        """Connect and send. Raises: UpstreamUnreachable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """In seconds: for a connection, and the longest silence before and within an answer."""
+
+    connect: float = 10.0
+    silence: float = 600.0
+
+
+class HttpTransport:
+    """Connections to one origin, kept for reuse (the latest first, so that the rest may grow old)."""
+
+    def __init__(self, url: str, timeouts: Timeouts, *, trust_env: bool = False) -> None:
+        self.timeouts = timeouts
+        self._dial, self._prefix = _dialler(urlsplit(url), url, timeouts.connect, trust_env)
+        self._host = urlsplit(url).netloc.rpartition("@")[2]
+        self._idle: list[tuple[socket.socket, float]] = []
+
+    def send(self, request: UpstreamRequest) -> HttpCall:
+        """Connect and send. Raises: UpstreamUnreachable."""
+        return HttpCall(self, request)
+
+    def connection(self, fresh: bool) -> tuple[socket.socket, bool]:
+        """Return a socket and whether it was used before. Raises: UpstreamUnreachable."""
+        oldest = time.monotonic() - IDLE_SECS
+        while self._idle and not fresh:
+            sock, since = self._idle.pop()
+            if since > oldest and not _has_news(sock):
+                return sock, True
+            sock.close()
+        return self._dial(), False
+
+    def keep(self, sock: socket.socket) -> None:
+        """Take a connection back that may carry another request; let those that are too old go."""
+        now = time.monotonic()
+        self._idle.append((sock, now))
+        while self._idle and self._idle[0][1] < now - IDLE_SECS:
+            self._idle.pop(0)[0].close()
+
+    def close(self) -> None:
+        """Let all kept connections go."""
+        while self._idle:
+            self._idle.pop()[0].close()
+
+    def format(self, request: UpstreamRequest) -> bytes:
+        """Return the head of a request."""
+        length = None if request.body is None else len(request.body)
+        headers = [("host", self._host), *request.headers]
+        return format_request(request.method, self._prefix + request.target, headers, length)
+
+
+class HttpCall:
+    """A `Call` over a socket."""
+
+    def __init__(self, transport: HttpTransport, request: UpstreamRequest) -> None:
+        self._transport = transport
+        self._silence = transport.timeouts.silence
+        self._reader = AnswerReader(request.method)
+        self._request: UpstreamRequest | None = request
+        self._early = b""
+        self._touched = False
+        self._sock: socket.socket | None = None
+        self._send(fresh=False)
+
+    def head(self, wait: float) -> Head | None:
+        """See `Call.head`."""
+        while self._reader.head is None:
+            data = self._receive(wait)
+            if data is None:
+                return None
+            if data:
+                self._touched = True
+                self._early += self._reader.feed(data)
+            elif self._reused and not self._touched and self._request is not None:
+                # The upstream closed a kept connection as the request went out: the one case to send it again.
+                self._drop()
+                self._send(fresh=True)
+            elif not self._touched:
+                raise UpstreamUnreachable("The upstream closed the connection without an answer.")
+            else:
+                self._reader.finish()
+        self._request = None
+        return self._reader.head
+
+    def read(self, wait: float) -> bytes | None:
+        """See `Call.read`."""
+        if self._early:
+            data, self._early = self._early, b""
+            return data
+        while not self._reader.complete:
+            received = self._receive(wait)
+            if received is None:
+                return None
+            if not received:
+                self._reader.finish()
+                break
+            body = self._reader.feed(received)
+            if body:
+                return body
+        return b""
+
+    def close(self) -> None:
+        """See `Call.close`."""
+        sock, self._sock = self._sock, None
+        if sock is None:
+            return
+        if self._reader.reusable and not self._early:
+            self._transport.keep(sock)
+        else:
+            sock.close()
+
+    def _drop(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    def _send(self, *, fresh: bool) -> None:
+        request = self._request
+        if request is None:
+            raise UpstreamUnreachable("The upstream closed the connection.")
+        head = self._transport.format(request)
+        body = request.body or b""
+        self._sock, self._reused = self._transport.connection(fresh)
+        try:
+            self._sock.settimeout(self._silence)
+            if len(body) < _JOIN_BELOW:
+                self._sock.sendall(head + body)
+            else:
+                self._sock.sendall(head)
+                self._sock.sendall(body)
+        except OSError as exc:
+            # An upstream may refuse a body it does not want to read; its answer tells more than our write.
+            if self._reused and not fresh:
+                self._drop()
+                self._send(fresh=True)
+                return
+            if not _has_news(self._sock):
+                self._drop()
+                raise UpstreamUnreachable("The upstream closed the connection while the request was sent.") from exc
+        except BaseException:
+            self._drop()
+            raise
+        self._since = time.monotonic()
+
+    def _receive(self, wait: float) -> bytes | None:
+        """Return bytes, b"" at the end of the connection, None after `wait` seconds of silence."""
+        if self._sock is None:
+            return b""
+        left = self._since + self._silence - time.monotonic()
+        if left <= 0:
+            raise UpstreamTimeout(f"The upstream sent nothing for {self._silence:g} seconds.")
+        self._sock.settimeout(min(wait, left))
+        try:
+            data = self._sock.recv(READ_SIZE)
+        except TimeoutError as exc:
+            if left <= wait:
+                raise UpstreamTimeout(f"The upstream sent nothing for {self._silence:g} seconds.") from exc
+            return None
+        except OSError as exc:
+            if self._touched or not self._reused:
+                raise self._broken() from exc
+            return b""
+        self._since = time.monotonic()
+        return data
+
+    def _broken(self) -> UpstreamUnreachable | UpstreamProtocol:
+        if not self._touched:
+            return UpstreamUnreachable("The upstream broke the connection without an answer.")
+        return UpstreamProtocol("The upstream broke the connection before its answer was complete.")
+
+
+def _has_news(sock: socket.socket) -> bool:
+    """Tell whether an idle connection was closed or spoke unasked; such a one is not usable."""
+    poll = _poll()
+    poll.register(sock.fileno(), select.POLLIN | select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
+def _dialler(url: SplitResult, full: str, timeout: float, trust_env: bool) -> tuple[Callable[[], socket.socket], str]:
+    """Return a function that opens a connection, and what stands before the target (behind a plain proxy)."""
+    host, port = url.hostname or "", url.port
+    proxy = urlsplit(_proxy(full)) if trust_env and _proxy(full) else None
+    context = _tls_context() if url.scheme == "https" else None
+
+    def dial() -> socket.socket:
+        connection: HTTPConnection
+        at = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
+        if context is not None:
+            connection = HTTPSConnection(*at, timeout=timeout, ssl_context=context)
+            if proxy:
+                connection.set_tunnel(host, port or 443)
+        else:
+            connection = HTTPConnection(*at, timeout=timeout)
+        try:
+            # The outer clock also bounds the look-up of the name and a host with several silent addresses.
+            with gevent.Timeout(timeout, TimeoutError()):
+                connection.connect()
+        except (OSError, urllib3.exceptions.HTTPError) as exc:
+            connection.close()
+            raise UpstreamUnreachable(_why(exc)) from exc
+        except BaseException:
+            connection.close()
+            raise
+        sock: socket.socket = connection.sock
+        return sock
+
+    prefix = f"http://{url.netloc}" if proxy and context is None else ""
+    return dial, prefix
+
+
+def _proxy(url: str) -> str:
+    return get_environ_proxies(url).get(urlsplit(url).scheme, "")
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Trust the certificates that Python packages bring, and those of the machine (a private authority)."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_default_certs()
+    return context
+
+
+def _why(exc: Exception) -> str:
+    """Say why a connection failed, without addresses of the inside."""
+    match exc:
+        case urllib3.exceptions.NameResolutionError():
+            return "The upstream's name cannot be resolved."
+        case urllib3.exceptions.NewConnectionError():  # a subclass of the next
+            return _UNREACHABLE
+        case urllib3.exceptions.ConnectTimeoutError() | TimeoutError():
+            return "The upstream did not accept a connection in time."
+        case ssl.SSLCertVerificationError():
+            return f"The upstream's certificate is not trusted: {exc.verify_message}."
+        case ssl.SSLError():
+            return "No TLS connection to the upstream could be made."
+        case _:
+            return _UNREACHABLE
+
+
+_UNREACHABLE = "The upstream cannot be reached."

@@ -1,0 +1,203 @@
+"""A worker process: accepts connections, serves the requests that come over each, ends in order.
+
+One greenlet for each connection. Its states:
+
+    waiting   nothing of a request has come; the connection may be ended at any time
+    reading   part of a head has come (`gateway.heads` keeps the deadline)
+    serving   the application runs; what it yields is written as it comes
+    closing   the answer is out and the connection not worth keeping
+
+The end: SIGTERM closes the listeners and, at once, all waiting connections that were used before (fresh ones a
+moment later, as their first request may be on its way). The others go on, each for its one answer, until the
+grace has passed and `Drain` tells them to end. A worker ends when it has no connection left, a little after the
+grace at the latest, and dies at once with its master.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import time
+from functools import partial
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.http import wsgi
+from gunicorn.http.errors import ParseException
+from gunicorn.workers.ggevent import GeventWorker
+
+from gateway.cors import Cors
+from gateway.errors import GatewayError
+from gateway.heads import HeadReader, fault_of, format_refusal
+
+FIRST_BYTES_SECS = 0.5
+"""Time for the first request of a connection that was accepted just before the end began."""
+
+LAST_WORDS_SECS = 3.0
+"""Time for terminal events and 503s after the grace, before connections are cut."""
+
+_REFUSAL_SECS = 5.0
+"""Longest wait for a client to take a refusal."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Worker(GeventWorker):
+    """gunicorn's gevent worker with the connection handling of this gateway.
+
+    `self.app` is `gateway.server.Server`: it has the settings, the deadlines and the drain.
+    """
+
+    def init_process(self) -> None:
+        _die_with(self.ppid)
+        self._waiting: dict[socket.socket, bool] = {}
+        self._stopping = Event()
+        self._cors = Cors(self.app.settings.cors_allow_origins)
+        super().init_process()
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        # Ctrl-C reaches the whole process group; the master decides what it means.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        super().handle_exit(sig, frame)
+        self._stopping.set()
+
+    def run(self) -> None:
+        pool = Pool(self.worker_connections)
+        servers = [self._serve(sock, pool) for sock in self.sockets]
+        while self.alive:
+            self.notify()
+            self._stopping.wait(1.0)
+        for server in servers:
+            server.close()
+        self._drain(pool)
+
+    def _serve(self, sock: Any, pool: Pool) -> StreamServer:
+        sock.setblocking(1)
+        server = StreamServer(sock, handle=partial(self.handle, sock.getsockname()), spawn=pool)
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def _drain(self, pool: Pool) -> None:
+        grace = self.app.settings.shutdown_grace_secs
+        ends = time.monotonic() + grace + LAST_WORDS_SECS
+        self.app.drain.begin(grace)
+        self._hang_up(fresh=False)
+        gevent.spawn_later(FIRST_BYTES_SECS, self._hang_up, fresh=True)
+        while len(pool) and time.monotonic() < ends:
+            self.notify()
+            pool.join(timeout=0.5)
+        if len(pool):
+            self.log.warning("%d connections were cut at the end of the grace", len(pool))
+
+    def _hang_up(self, fresh: bool) -> None:
+        """End the connections that wait: those that are fresh, or those that were used before."""
+        for client, is_fresh in list(self._waiting.items()):
+            if is_fresh == fresh:
+                # The greenlet that waits reads the end of the connection, or the request that came just now.
+                with contextlib.suppress(OSError):
+                    client.shutdown(socket.SHUT_RD)
+
+    # --- one connection -------------------------------------------------------------------------------------
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection; `listener` is the address that accepted it."""
+        try:
+            self._converse(listener, client, addr)
+        except OSError as exc:
+            self.log.debug("a connection broke: %s", exc)
+        finally:
+            client.close()
+
+    def _converse(self, listener: Any, client: Any, addr: Any) -> None:
+        reader = HeadReader(self.cfg, client, addr)
+        goes_on = True
+        while goes_on:
+            try:
+                request = self._next_request(reader, client)
+            except (ParseException, GatewayError) as exc:
+                self.log.info("refused a request from %s: %s", addr[0], type(exc).__name__)
+                self._refuse(client, exc)
+                return
+            goes_on = request is not None and self._answer(listener, request, reader, client, addr)
+
+    def _next_request(self, reader: HeadReader, client: Any) -> Any:
+        """Return the next request, or None where none will come. Raises: ParseException, RequestTimeout, OSError."""
+        fresh = reader.req_count == 0
+        if not self.alive and not fresh:
+            return None
+        self._waiting[client] = fresh
+        try:
+            began = reader.begin(client, self.app.deadlines.idle if self.alive else FIRST_BYTES_SECS)
+        finally:
+            del self._waiting[client]
+        return reader.request(client, self.app.deadlines.head) if began else None
+
+    def _answer(self, listener: Any, request: Any, reader: HeadReader, client: Any, addr: Any) -> bool:
+        """Serve one request; tell whether the connection goes on."""
+        response, environ = wsgi.create(request, client, addr, listener, self.cfg)
+        body = request.body
+
+        def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+            if not self.alive or body.unread != 0:
+                response.force_close()
+            return response.start_response(status, headers, exc_info)
+
+        try:
+            self._write(self.wsgi(environ, start_response), response)
+        except GatewayError:
+            # The application breaks the answer off, and has said why in its log.
+            return False
+        except OSError:
+            raise
+        except Exception as exc:
+            self.log.exception("the application failed")
+            if not response.headers_sent:
+                self._refuse(client, exc)
+            return False
+        if body.unread != 0:
+            self._linger(client)
+            return False
+        return self.alive and not response.should_close()
+
+    def _write(self, answer: Any, response: Any) -> None:
+        try:
+            for data in answer:
+                response.write(data)
+            response.close()
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+
+    def _refuse(self, client: Any, exc: BaseException) -> None:
+        """Answer a request that does not reach the application."""
+        client.settimeout(_REFUSAL_SECS)
+        client.sendall(format_refusal(fault_of(exc), self._cors.headers({})))
+        self._linger(client)
+
+    def _linger(self, client: Any) -> None:
+        """Take what still comes for a moment: closing with bytes unread would reset the answer away."""
+        client.shutdown(socket.SHUT_WR)
+        ends = time.monotonic() + self.app.deadlines.linger
+        with contextlib.suppress(TimeoutError):
+            while (left := ends - time.monotonic()) > 0:
+                client.settimeout(left)
+                if not client.recv(65536):
+                    return
+
+
+def _die_with(master: int) -> None:
+    """Have the kernel end this process when its master is gone, however that ended."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != master:
+        os.kill(os.getpid(), signal.SIGKILL)
