@@ -11,7 +11,7 @@ CLIENTS := .clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types unit clients clean
+.PHONY: run test lint types unit clients bench bench-quick clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python openai_proxy.py $(ARGS)
@@ -25,7 +25,7 @@ lint: $(VENV)/.development
 types: $(VENV)/.development
 	$(BIN)/mypy
 
-unit: $(VENV)/.development clients
+unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 	$(BIN)/python -m tests.support.pure_rooms
 
@@ -41,6 +41,12 @@ $(CLIENTS)/.installed: tests/clients/package.json
 	node $(CLIENTS)/node_modules/@anthropic-ai/claude-code/install.cjs
 	@touch $@
 
+# The SDK as it was before its version 2, beside the newest one.
+$(CLIENTS)/.anthropic-0: tests/clients/requirements-anthropic-0.txt | $(VENV)/.development
+	@mkdir -p $(CLIENTS)
+	$(PIP) --upgrade --target $(CLIENTS)/anthropic-0 -r tests/clients/requirements-anthropic-0.txt
+	@touch $@
+
 $(VENV)/.runtime: requirements.txt | $(BIN)/python
 	$(PIP) -r requirements.txt
 	@touch $@
@@ -54,6 +60,13 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed; name one with PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "python3-venv is needed: apt install python3-venv" >&2; exit 1; }
+
+# What the gateway costs, see docs/performance.md; with LiteLLM beside it: make bench ARGS="--peer litellm --write"
+bench: $(VENV)/.development
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.development
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(CLIENTS) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

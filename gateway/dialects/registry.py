@@ -15,8 +15,6 @@ from gateway.dialects.responses.request import to_chat as responses_to_chat
 
 CHAT = Dialect("chat", chat_wire.encode_error, decoder=ChatDecoder)
 RESPONSES = Dialect("responses", chat_wire.encode_error, to_chat=responses_to_chat, encoder=ResponsesEncoder)
-COMPACTION = Dialect(
-    "responses/compact", chat_wire.encode_error, to_chat=compact_to_chat, encoder=CompactionEncoder
-)
+COMPACTION = Dialect("responses/compact", chat_wire.encode_error, to_chat=compact_to_chat, encoder=CompactionEncoder)
 """`POST /v1/responses/compact`: a Responses request whose answer has a form of its own."""
 MESSAGES = Dialect("messages", messages_wire.encode_error, to_chat=messages_to_chat, encoder=MessagesEncoder)

@@ -9,8 +9,6 @@ Reference: `ResponseCompactionItemParam`, `CompactedResponse` of the OpenAI API.
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway.types import JSON
 
 PROMPT = """\
@@ -36,17 +34,3 @@ def prompt_message() -> JSON:
 def summary_message(summary: str) -> JSON:
     """Return the message that stands for the history that was summarised."""
     return {"role": "user", "content": _SUMMARY + summary}
-
-
-def kept_messages(body: JSON) -> tuple[JSON, ...]:
-    """Return the user's own messages of a checked body as items, as OpenAI returns them beside the summary."""
-    given = body.get("input")
-    items: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
-    return tuple(_kept(item) for item in items if item.get("role") == "user" and item.get("type") in (None, "message"))
-
-
-def _kept(item: JSON) -> JSON:
-    content = item["content"]
-    parts = [{"type": "input_text", "text": content}] if isinstance(content, str) else content
-    kept: JSON = {"type": "message", "role": "user", "status": "completed", "content": parts}
-    return {"id": item["id"], **kept} if item.get("id") is not None else kept

@@ -30,7 +30,6 @@ class Context:
     `summary`: reasoning text is shown as summary (the request asked for one), else as content.
     `seal`: makes `encrypted_content` where the request asked for it, else None.
     `compaction`: the answer's text is the summary of a compaction item and nothing else is shown; `seal` is set.
-    `kept`: message items that stand before that item in the answer of `POST /v1/responses/compact`.
     """
 
     echo: JSON
@@ -38,4 +37,3 @@ class Context:
     summary: bool = False
     seal: Callable[[str], str] | None = None
     compaction: bool = False
-    kept: tuple[JSON, ...] = ()

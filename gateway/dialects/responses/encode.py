@@ -233,18 +233,17 @@ class CompactionEncoder(Encoder):
 
     @property
     def body(self) -> JSON:
-        """The `response.compaction` object: messages kept, then the compaction item.
+        """The `response.compaction` object, whose output is the one compaction item.
 
         Raises: UpstreamProtocol where there was no summary to make one of.
         """
         if self._body["status"] == "failed":
             raise UpstreamProtocol(self._body["error"]["message"])
-        kept = [{"id": self._new_id("msg_"), **message} for message in self._context.kept]
         return {
             "id": self._opening["id"],
             "object": "response.compaction",
             "created_at": self._opening["created_at"],
-            "output": [*kept, *self._body["output"]],
+            "output": self._body["output"],
             "usage": self._body["usage"] or _usage(Usage(0, 0)),
         }
 

@@ -69,7 +69,6 @@ def _translate(body: JSON, terms: Terms, purpose: Purpose) -> Translation:
         summary=fields.wants_summary(body),
         seal=terms.seal if compacts or _SEALED in fields.included(body) else None,
         compaction=compacts,
-        kept=compaction.kept_messages(body) if purpose == "compact" else (),
     )
     return Translation(chat, context, (*intake.dropped, *notes))
 

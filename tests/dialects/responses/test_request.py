@@ -301,7 +301,7 @@ def test_a_trigger_makes_a_summary_without_tools() -> None:
     assert {"tools", "tool_choice", "response_format", "logprobs", "top_logprobs"}.isdisjoint(translation.body)
     assert translation.body["stream"] is True
     context = context_of(translation)
-    assert (context.compaction, context.seal, context.tools, context.kept) == (True, seal, {}, ())
+    assert (context.compaction, context.seal, context.tools) == (True, seal, {})
 
 
 def test_a_summary_is_opened_again() -> None:
@@ -316,7 +316,6 @@ def test_compact() -> None:
     assert "stream" not in translation.body
     context = context_of(translation)
     assert context.compaction
-    assert [item["content"][0]["text"] for item in context.kept] == ["environment", "say hi"]
 
 
 @pytest.mark.parametrize(
@@ -469,7 +468,7 @@ def test_any_broken_member_is_translated_or_refused(
             assert error.param
             assert error.status in (400, 413)
         else:
-            orjson.dumps([translation.body, context_of(translation).echo, context_of(translation).kept])
+            orjson.dumps([translation.body, context_of(translation).echo])
             assert all(path.isprintable() and path.isascii() for path in translation.dropped)
 
 
