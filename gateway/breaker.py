@@ -141,6 +141,8 @@ class Breaker:
             self._write(slot, circuit)
 
     def _find(self, model: str) -> int | None:
+        if not self._read(1).key:
+            return None  # no model has failed yet
         key = _key(model)
         for slot in range(1, _SLOTS):
             found = int.from_bytes(self._table[slot * _SLOT.size : slot * _SLOT.size + 8], "little")
