@@ -64,7 +64,7 @@ class Breaker:
         self._lock_file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the breaker)
         weakref.finalize(self, self._lock_file.close)
 
-    def enter(self, model: str) -> Permit:
+    def enter(self, model: str | None) -> Permit:
         """Return leave for one request. Raises: CircuitOpen, with the seconds left in `Retry-After`."""
         permit = Permit(self, model)
         if self.enabled:
@@ -77,12 +77,16 @@ class Breaker:
         if not self.enabled:
             return
         slot = self._find(permit.model)
+        if model_failed and slot is None and permit.model is not None:
+            slot = self._claim(permit.model)
         for at, failed in ((_UPSTREAM, upstream_failed), (slot, model_failed)):
+            if at is None:
+                continue
             if failed:
-                self._fail(permit.model, at)
-            elif at is not None and at in permit.probes and failed is None:
-                self._change(at, lambda circuit: setattr(circuit, "probed", 0.0))
-            elif at is not None and failed is False and self._read(at).failures:
+                self._fail(at)
+            elif failed is None and at in permit.probes:
+                self._change(at, _let_next_probe)
+            elif failed is False and self._read(at).failures:
                 self._change(at, _reset)
 
     def state(self) -> dict[str, Any]:
@@ -122,17 +126,16 @@ class Breaker:
             return 0.0
         return max(0.0, circuit.opened + self._cooldown - now)
 
-    def _fail(self, model: str, slot: int | None) -> None:
+    def _fail(self, slot: int) -> None:
         with self._locked():
-            at = slot if slot is not None else self._claim(model)
-            circuit = self._read(at)
+            circuit = self._read(slot)
             now = self._clock()
             half_open = circuit.probed > 0
             circuit.failures += 1
             circuit.probed = 0.0
             if circuit.failures == self._threshold or half_open:
                 circuit.opened = now
-            self._write(at, circuit)
+            self._write(slot, circuit)
 
     def _change(self, slot: int, change: Callable[[_Circuit], None]) -> None:
         with self._locked():
@@ -140,8 +143,8 @@ class Breaker:
             change(circuit)
             self._write(slot, circuit)
 
-    def _find(self, model: str) -> int | None:
-        if not self._read(1).key:
+    def _find(self, model: str | None) -> int | None:
+        if model is None or not self._read(1).key:
             return None  # no model has failed yet
         key = _key(model)
         for slot in range(1, _SLOTS):
@@ -154,8 +157,10 @@ class Breaker:
 
     def _claim(self, model: str) -> int:
         """Return a slot for a model that has none: a free one, else the one whose model failed the least."""
-        slot = self._find(model)
-        if slot is None:
+        with self._locked():
+            slot = self._find(model)
+            if slot is not None:
+                return slot
             rows = [(self._read(at), at) for at in range(1, _SLOTS)]
             slot = next(
                 (at for row, at in rows if not row.key), min(rows, key=lambda row: (row[0].failures, row[0].opened))[1]
@@ -183,8 +188,9 @@ class Breaker:
 class Permit:
     """Leave for one request; tell it once how the request went."""
 
-    def __init__(self, breaker: Breaker, model: str) -> None:
+    def __init__(self, breaker: Breaker, model: str | None) -> None:
         self.model = model
+        """None: a request that names none, which counts for the upstream alone."""
         self.probes: tuple[int, ...] = ()
         self._breaker = breaker
         self._told = False
@@ -229,6 +235,10 @@ class Permit:
         if not self._told:
             self._told = True
             self._breaker.record(self, upstream_failed=upstream_failed, model_failed=model_failed)
+
+
+def _let_next_probe(circuit: _Circuit) -> None:
+    circuit.probed = 0.0
 
 
 def _reset(circuit: _Circuit) -> None:

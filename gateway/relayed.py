@@ -23,6 +23,8 @@ from gateway.keys import without_key
 from gateway.upstream import Call, UpstreamRequest
 
 _ERROR_LIMIT = 64 * 1024
+_ARRIVED_READS = 16
+"""Reads that are joined into the first write of an answer that is no stream."""
 
 
 def chat_body(exchange: Exchange, raw: bytes) -> bytes:
@@ -71,8 +73,9 @@ class _Relay:
     def __init__(self, exchange: Exchange) -> None:
         self.complete = False
         self.is_stream = False
+        self._status = 0
         self._exchange = exchange
-        self._permit = exchange.services.breaker.enter(exchange.model or "")
+        self._permit = exchange.services.breaker.enter(exchange.model)
         self._call: Call | None = None
         self._tail = b"\n\n"
 
@@ -83,12 +86,12 @@ class _Relay:
             self._call = exchange.send(request)
             head = _last(exchange.head(self._call))
             self.is_stream = (head.get("content-type") or "").startswith("text/event-stream")
-            self._tell(head)
+            self._status = head.status
             if head.status >= 400:
                 return head, self._error_body(head)
             if self.is_stream:
                 return head, b""
-            return head, self._first_bytes()
+            return head, self._arrived()
         except BaseException as error:
             self._ended_by(error)
             self.close()
@@ -117,24 +120,30 @@ class _Relay:
         return sse.comment() if self.is_stream and sse.ends_frame(self._tail) else b""
 
     def close(self) -> None:
-        """Let the upstream go; may be called twice."""
+        """Let the upstream go and tell the breaker; may be called twice."""
         if self._call is not None:
             self._call.close()
             self._call = None
-        self._permit.abandoned()
-
-    def _first_bytes(self) -> bytes:
-        """A small whole answer nearly always arrives with its head: then it leaves in one write."""
-        call = self._call
-        first = self._exchange.wait(call.read) if call else b""
-        if call and first:
-            rest = self._exchange.wait(lambda _: call.read(0.0))
-            self.complete = rest == b""
-            first += rest or b""
+        if self._status >= 500:
+            self._permit.failed()
+        elif self.complete:
+            self._permit.succeeded()
         else:
-            self.complete = first == b""
-        self._tail = (first or b"")[-4:]
-        return first or b""
+            self._permit.abandoned()
+
+    def _arrived(self) -> bytes:
+        """Return what of the body came with the head: a small answer then leaves in one write."""
+        call = self._call
+        pieces: list[bytes] = []
+        data: bytes | None = b""
+        while call and len(pieces) < _ARRIVED_READS:
+            data = self._exchange.wait(lambda _: call.read(0.0))
+            if not data:
+                break
+            pieces.append(data)
+        self.complete = data == b""
+        self._tail = pieces[-1][-4:] if pieces else self._tail
+        return b"".join(pieces)
 
     def _error_body(self, head: Head) -> bytes:
         """Errors are read whole (they are small), so that the client's key can be masked in them."""
@@ -148,12 +157,6 @@ class _Relay:
         if exchange.key and exchange.key.encode() in body:
             body = without_key(body.decode("latin-1"), exchange.key).encode("latin-1")
         return body
-
-    def _tell(self, head: Head) -> None:
-        if head.status >= 500:
-            self._permit.failed()
-        else:
-            self._permit.succeeded()
 
     def _ended_by(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):

@@ -35,6 +35,9 @@ IDLE_SECS = 30.0
 _JOIN_BELOW = 16384
 """Bodies below this size leave in one packet with their head, in bytes."""
 
+_SHORTEST = 0.001
+"""Shortest wait for bytes, in seconds."""
+
 _poll = get_original("select", "poll")
 
 
@@ -224,7 +227,8 @@ class HttpCall:
         left = self._since + self._silence - time.monotonic()
         if left <= 0:
             raise UpstreamTimeout(f"The upstream sent nothing for {self._silence:g} seconds.")
-        self._sock.settimeout(min(wait, left))
+        # Never 0: that would make the socket non-blocking, which fails in other ways.
+        self._sock.settimeout(max(_SHORTEST, min(wait, left)))
         try:
             data = self._sock.recv(READ_SIZE)
         except TimeoutError as exc:

@@ -130,6 +130,13 @@ def test_what_ended_a_request_decides_what_it_counts_for(
     assert state["open_models"] == (["m"] if opens == "m" else [])
 
 
+def test_a_request_without_a_model_counts_for_the_upstream_alone(breaker: Breaker) -> None:
+    for _ in range(5):
+        breaker.enter(None).failed()
+    breaker.enter(None).succeeded()
+    assert breaker.state()["consecutive_failures"] == 0
+
+
 def test_a_permit_counts_once(breaker: Breaker) -> None:
     permit = breaker.enter("m")
     permit.failed()
