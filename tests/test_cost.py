@@ -1,0 +1,161 @@
+"""What the hot path costs, in figures that no noise can reach: calls and bytes, and ratios of CPU time.
+
+Calls are those of Python and of C functions, counted by the interpreter's profiling hook. What one more delta
+(or item) costs is the difference of two runs, so that what every answer costs once does not count. The bounds
+stand a little above what it takes today: a change that needs more should be meant.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import timeit
+from collections.abc import Callable
+from types import FrameType
+
+import pytest
+
+from benchmarks import bodies
+from benchmarks.micro import CLIENTS, kept_bytes, steps_of, stream_of, translate
+from benchmarks.scenarios import Piece
+from gateway.dialects.registry import RESPONSES
+from gateway.sse import Parser
+
+DELTA_CALLS = {
+    ("responses", "text"): 36,
+    ("responses", "reasoning"): 97,
+    ("responses", "call"): 130,
+    ("messages", "text"): 26,
+    ("messages", "reasoning"): 84,
+    ("messages", "call"): 118,
+}
+"""From the parser to the client's frame, for each delta."""
+ANSWER_CALLS = {"responses": 640, "messages": 480}
+"""The same for all else of a short answer."""
+ITEM_CALLS = 56
+"""From the client's bytes to the upstream's, for each item of the input."""
+REQUEST_CALLS = 560
+"""The same for a short request with tools."""
+
+
+def calls_of(run: Callable[[], object]) -> int:
+    """Count the function calls that a run makes."""
+    count = 0
+
+    def notice(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal count
+        if event in ("call", "c_call"):
+            count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(notice)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def calls_for(client: str, piece: Piece, count: int) -> int:
+    """Count the calls of a streamed answer of so many deltas that arrives in one read."""
+    bridge = steps_of(client).bridge()
+    data = stream_of((piece,) * count)
+    return calls_of(lambda: bridge.feed(data))
+
+
+PIECES = {
+    "text": Piece("text", " word"),
+    "reasoning": Piece("reasoning", " word"),
+    "call": Piece("call", " word", 1),
+}
+
+
+@pytest.mark.parametrize(("client", "kind", "bound"), [(*case, bound) for case, bound in DELTA_CALLS.items()])
+def test_one_more_delta_costs_few_calls(client: str, kind: str, bound: int) -> None:
+    more = calls_for(client, PIECES[kind], 150) - calls_for(client, PIECES[kind], 50)
+    assert more / 100 <= bound, more / 100
+
+
+@pytest.mark.parametrize(("client", "bound"), ANSWER_CALLS.items())
+def test_an_answer_costs_few_calls_beside_its_deltas(client: str, bound: int) -> None:
+    one, two = (calls_for(client, PIECES["text"], count) for count in (1, 2))
+    assert 2 * one - two <= bound, 2 * one - two
+
+
+def test_frames_are_cut_by_few_calls() -> None:
+    data = stream_of((PIECES["text"],) * 100)
+    assert calls_of(lambda: Parser().feed(data)) <= 6 * 100
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_an_answer_keeps_little_for_each_delta(client: str) -> None:
+    def kept(count: int) -> int:
+        data = stream_of((PIECES["text"],) * count)
+
+        def answered() -> object:
+            bridge = steps_of(client).bridge()
+            bridge.feed(data)
+            return bridge
+
+        return kept_bytes(answered)
+
+    assert (kept(600) - kept(100)) / 500 <= 200, (kept(600) - kept(100)) / 500
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+
+def long_thread(items: int) -> bytes:
+    """A session whose items are all of the same size."""
+    return bodies.long_thread("m", items, items * 20)
+
+
+def test_one_more_item_costs_few_calls_however_many_there_are() -> None:
+    def calls_for_items(items: int) -> int:
+        raw = long_thread(items)
+        return calls_of(lambda: translate(raw, RESPONSES))
+
+    calls = [calls_for_items(items) for items in (100, 200, 800)]
+    few, many = (calls[1] - calls[0]) / 100, (calls[2] - calls[1]) / 600
+    assert few <= ITEM_CALLS, few
+    assert many <= few * 1.1, (few, many)
+
+
+def test_a_short_request_costs_few_calls() -> None:
+    raw = bodies.responses("m", tools=True)
+    assert calls_of(lambda: translate(raw, RESPONSES)) <= REQUEST_CALLS
+
+
+def best_seconds(run: Callable[[], object]) -> float:
+    """The CPU time of this thread, the best of several runs.
+
+    On the wall clock a process that takes the core away for a moment makes a linear walk look quadratic.
+    """
+    return min(timeit.repeat(run, number=1, repeat=5, timer=time.thread_time))
+
+
+def test_time_grows_with_the_items_and_not_with_their_square() -> None:
+    few, many = long_thread(500), long_thread(4000)
+    ratio = best_seconds(lambda: translate(many, RESPONSES)) / best_seconds(lambda: translate(few, RESPONSES))
+    assert ratio < 8 * 3, ratio
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_time_grows_with_the_deltas_and_not_with_their_square(client: str) -> None:
+    steps = steps_of(client)
+
+    def seconds(count: int) -> float:
+        data = stream_of((PIECES["text"],) * count)
+        return best_seconds(lambda: steps.bridge().feed(data))
+
+    ratio = seconds(8000) / seconds(1000)
+    assert ratio < 8 * 3, ratio
+
+
+def test_what_a_stream_keeps_of_a_large_request_is_small() -> None:
+    raw = bodies.long_thread("m", 400, 100_000)
+
+    def context() -> object:
+        return translate(raw, RESPONSES)[0].context
+
+    assert kept_bytes(context) <= 50_000, kept_bytes(context)
