@@ -49,6 +49,8 @@ class Bridge:
                 self._encode(self._decoder.feed(frame), out)
         except GatewayError as error:
             return self._failed(error, out)
+        if any(step.done for step in self._filters):
+            self._filters = [step for step in self._filters if not step.done]
         return b"".join(out)
 
     def finish(self) -> bytes:
@@ -90,7 +92,10 @@ class Bridge:
 
     def _encode(self, events: list[Event], out: list[bytes]) -> None:
         for step in self._filters:
-            events = [after for event in events for after in step.feed(event)]
+            if len(events) == 1:
+                events = step.feed(events[0])
+            else:
+                events = [after for event in events for after in step.feed(event)]
         for event in events:
             if type(event) is not Delta:
                 self._notice(event)

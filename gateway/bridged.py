@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+import gevent
 from flask import Response
 
 from gateway import tokens
@@ -36,6 +37,9 @@ from gateway.upstream import Call, UpstreamRequest
 WHOLE_LIMIT = 64 * 1024 * 1024
 """Largest whole answer of an upstream, in bytes."""
 
+_LARGE = 256 * 1024
+"""Bodies above this size, in bytes, are not worked on in one go."""
+
 _WARNINGS_LIMIT = 1000
 """Longest `x-gateway-warnings` value, in characters."""
 
@@ -53,7 +57,14 @@ class Translated:
 
 def answer(exchange: Exchange, client: Dialect, upstream: Dialect, raw: bytes) -> Response:
     """Answer a request of a client dialect through the upstream. Raises: GatewayError before the first byte."""
-    translated = translate(exchange, client, upstream, load_object(raw), client.to_chat)
+    body = load_object(raw)
+    large = len(raw) > _LARGE
+    if large:
+        # Each step takes a millisecond or two; between them other exchanges get their turn.
+        gevent.sleep(0)
+    translated = translate(exchange, client, upstream, body, client.to_chat)
+    if large:
+        gevent.sleep(0)
     return respond(exchange, translated)
 
 

@@ -118,7 +118,7 @@ class Exchange:
         self._closed = True
         self.watch.close()
         self.services.drain.unregister(self._drain_token)
-        self.services.log.info("exchange", extra=self._facts())
+        self.services.log.info("exchange", extra={"facts": self._facts()})
 
     def _facts(self) -> dict[str, Any]:
         first = None if self._first_byte is None else round((self._first_byte - self._started) * 1000, 1)

@@ -40,7 +40,7 @@ def load_object(raw: bytes) -> JSON:
         raise RequestError(fault, code="invalid_json")
     if not isinstance(body, dict):
         raise RequestError(f"The request body must be a JSON object, not {_KINDS[type(body)]}.")
-    if _too_deep(raw, body):
+    if _too_deep(body):
         raise RequestError(_NESTED, code="invalid_json")
     return body
 
@@ -120,9 +120,7 @@ def _fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
     return f"The request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
 
 
-def _too_deep(raw: bytes, body: JSON) -> bool:
-    if raw.count(b"[") + raw.count(b"{") <= DEPTH_LIMIT:
-        return False
+def _too_deep(body: JSON) -> bool:
     level: list[Any] = [body]
     for _ in range(DEPTH_LIMIT):
         level = [

@@ -21,7 +21,8 @@ import os
 import signal
 import socket
 import time
-from functools import partial
+from email.utils import formatdate
+from functools import lru_cache, partial
 from typing import Any
 
 import gevent
@@ -145,7 +146,7 @@ class Worker(GeventWorker):
 
     def _answer(self, listener: Any, request: Any, reader: HeadReader, client: Any, addr: Any) -> bool:
         """Serve one request; tell whether the connection goes on."""
-        response, environ = wsgi.create(request, client, addr, listener, self.cfg)
+        response, environ = wsgi.create(request, client, addr, listener, self.cfg, response_class=Answer)
         body = request.body
 
         def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
@@ -194,6 +195,57 @@ class Worker(GeventWorker):
                 client.settimeout(left)
                 if not client.recv(65536):
                     return
+
+
+class Answer(wsgi.Response):
+    """gunicorn's response, whose head leaves in one write with what follows it at once."""
+
+    def __init__(self, req: Any, sock: Any, cfg: Any) -> None:
+        super().__init__(req, sock, cfg)
+        self.headers_sent = False
+        self._head = b""
+
+    def send_headers(self) -> None:
+        """Make the head ready; it leaves with the next bytes, or when `write` has none."""
+        if self.headers_sent:
+            return
+        self.headers_sent = True
+        lines = [
+            f"HTTP/{self.req.version[0]}.{self.req.version[1]} {self.status}",
+            f"Date: {_http_date(int(time.time()))}",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}",
+            *(["Transfer-Encoding: chunked"] if self.chunked else []),
+            *(f"{name}: {value}" for name, value in self.headers),
+        ]
+        self._head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+    def write(self, arg: bytes) -> None:
+        """Write one piece of the body; an empty one sends the head alone."""
+        super().write(arg)
+        self._send(b"")
+
+    def close(self) -> None:
+        """End the body."""
+        self.send_headers()
+        self._send(b"0\r\n\r\n" if self.chunked else b"")
+
+    def _emit_body(self, data: bytes) -> None:
+        self._send(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+    def _send(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head:
+            data = head + data
+        if data:
+            # `sendall` asks the kernel for its buffer's size each time; nearly always all is taken at once.
+            sent = self.sock.send(data)
+            if sent < len(data):
+                self.sock.sendall(memoryview(data)[sent:])
+
+
+@lru_cache(maxsize=2)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _die_with(master: int) -> None:

@@ -74,6 +74,10 @@ class Encoder(Protocol):
 class Filter(Protocol):
     """Event to events, between decoder and encoder."""
 
+    @property
+    def done(self) -> bool:
+        """From here on everything passes as it is: the filter may be left out."""
+
     def feed(self, event: Event) -> list[Event]:
         """Take one event; return what takes its place."""
 

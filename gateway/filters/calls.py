@@ -74,6 +74,11 @@ class CallsFilter:
         self._logprobs: list[Any] = []
         self._events: list[Event] = []
 
+    @property
+    def done(self) -> bool:
+        """See `gateway.dialects.Filter`."""
+        return self._off and self._text is None and not self._found
+
     def feed(self, event: Event) -> list[Event]:
         """Take one event; return what takes its place."""
         text = self._text

@@ -43,6 +43,11 @@ class ThinkFilter:
         """Text that is held: joined from `_held`, or the beginning of a closing tag."""
         self._reasoning = False
 
+    @property
+    def done(self) -> bool:
+        """See `gateway.dialects.Filter`."""
+        return self._state == "text"
+
     def feed(self, event: Event) -> list[Event]:
         """Take one event; return what takes its place."""
         if self._state == "text":

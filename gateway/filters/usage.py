@@ -21,6 +21,8 @@ class UsageFilter:
         self._said: list[str] = []
         self._reasoned: list[str] = []
         self._reasoning: set[int] = set()
+        self.done = False
+        """The end is what it waits for."""
 
     def feed(self, event: Event) -> list[Event]:
         """Take one event; return what takes its place."""

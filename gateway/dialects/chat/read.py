@@ -29,39 +29,35 @@ def load(data: bytes) -> Any:
     return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
-def plain_text(chunk: Any) -> str | None:
-    """Return the text of a chunk that holds a fragment of text and nothing else; None for any other chunk."""
+def usual_delta(chunk: Any) -> JSON | None:
+    """Return the delta of a chunk that tells nothing beside it; None for any other chunk."""
     try:
         (choice,) = chunk["choices"]
         delta = choice["delta"]
-        text = delta["content"]
     except (KeyError, TypeError, ValueError):
         return None
     if (
-        type(text) is not str
+        type(delta) is not dict
         or choice.get("finish_reason")
         or choice.get("index")
         or choice.get("logprobs")
         or chunk.get("usage")
         or chunk.get("error")
-        or not (len(delta) == 1 or _is_plain(delta))
     ):
         return None
-    return text or None
+    return delta
 
 
-_OTHERS = (
-    "reasoning_content",
-    "reasoning",
-    "tool_calls",
-    "function_call",
-    "refusal",
-    "annotations",
-)
+_FRAGMENTS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal", "annotations")
 
 
-def _is_plain(delta: JSON) -> bool:
-    return not any(map(delta.get, _OTHERS))
+def only_fragment(delta: JSON) -> str | None:
+    """Return the name of the one member that says anything; None where there are several, or none."""
+    if len(delta) == 1:
+        (name,) = delta
+        return name if name in _FRAGMENTS else None
+    said = [name for name in _FRAGMENTS if delta.get(name)]
+    return said[0] if len(said) == 1 else None
 
 
 def word(value: Any) -> str | None:

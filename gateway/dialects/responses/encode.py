@@ -84,7 +84,12 @@ class Encoder:
     def feed(self, event: Event) -> list[bytes]:
         """Take one event; return whole frames, ready to be sent."""
         if isinstance(event, Delta):
-            return self._numbered(self._blocks[event.block].delta(event))
+            frames = self._blocks[event.block].delta(event)
+            if len(frames) != 1:
+                return self._numbered(frames)
+            number = self._number
+            self._number = number + 1
+            return [wire.numbered(frames[0], number)]
         return self._numbered(self._spelled(event))
 
     def keepalive(self) -> bytes:

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.chat.read import count, fragments, load, plain_text, read_usage, token_logprobs, usage_of, word
+from gateway.dialects.chat.read import (
+    count,
+    fragments,
+    load,
+    only_fragment,
+    read_usage,
+    token_logprobs,
+    usage_of,
+    usual_delta,
+    word,
+)
 from gateway.events import Usage
 
 
@@ -32,25 +42,37 @@ def chunk(delta: Any, **choice: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "usual"),
     [
-        pytest.param(chunk({"content": "a"}), "a", id="plain"),
-        pytest.param(chunk({"role": "assistant", "content": "a", "tool_calls": None}), "a", id="nulls-beside"),
-        pytest.param(chunk({"content": "a", "reasoning": "b"}), None, id="reasoning-beside"),
-        pytest.param(chunk({"content": ""}), None, id="empty"),
-        pytest.param(chunk({"content": ["a"]}), None, id="list"),
-        pytest.param(chunk({"content": "a"}, finish_reason="stop"), None, id="the-end"),
-        pytest.param(chunk({"content": "a"}, logprobs={"content": []}), None, id="logprobs"),
-        pytest.param({"choices": [{"index": 1, "delta": {"content": "a"}}]}, None, id="another-choice"),
-        pytest.param(chunk({"content": "a"}) | {"usage": {"prompt_tokens": 1}}, None, id="usage"),
-        pytest.param(chunk({"content": "a"}) | {"error": "x"}, None, id="error"),
-        pytest.param({"choices": []}, None, id="no-choice"),
-        pytest.param([], None, id="no-object"),
-        pytest.param(chunk(None), None, id="no-delta"),
+        pytest.param(chunk({"content": "a"}), True, id="plain"),
+        pytest.param(chunk({"content": "a"}, finish_reason="stop"), False, id="the-end"),
+        pytest.param(chunk({"content": "a"}, logprobs={"content": []}), False, id="logprobs"),
+        pytest.param({"choices": [{"index": 1, "delta": {"content": "a"}}]}, False, id="another-choice"),
+        pytest.param(chunk({"content": "a"}) | {"usage": {"prompt_tokens": 1}}, False, id="usage"),
+        pytest.param(chunk({"content": "a"}) | {"error": "x"}, False, id="error"),
+        pytest.param({"choices": []}, False, id="no-choice"),
+        pytest.param([], False, id="no-object"),
+        pytest.param(chunk(None), False, id="no-delta"),
     ],
 )
-def test_plain_text(value: Any, text: str | None) -> None:
-    assert plain_text(value) == text
+def test_usual_delta(value: Any, usual: bool) -> None:
+    assert (usual_delta(value) is not None) is usual
+
+
+@pytest.mark.parametrize(
+    ("delta", "name"),
+    [
+        ({"content": "a"}, "content"),
+        ({"role": "assistant"}, None),
+        ({"role": "assistant", "content": "a", "tool_calls": None}, "content"),
+        ({"content": None, "reasoning_content": "a"}, "reasoning_content"),
+        ({"content": "a", "reasoning": "b"}, None),
+        ({"content": "", "role": "assistant"}, None),
+        ({}, None),
+    ],
+)
+def test_only_fragment(delta: dict[str, Any], name: str | None) -> None:
+    assert only_fragment(delta) == name
 
 
 @pytest.mark.parametrize(
