@@ -79,7 +79,7 @@ class Asked:
     def _renamed(self) -> bool:
         """Read the model list anew; tell whether it knows the name in another case."""
         models = self._exchange.services.models
-        models.refresh(self._exchange.key)
+        self._exchange.apart(lambda: models.refresh(self._exchange.key))
         found = models.catalog(self._exchange.key).resolve(self._requested)
         if found.id == self.model.id:
             return False

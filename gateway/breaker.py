@@ -2,8 +2,12 @@
 
 Theory. A circuit is *closed* (a count of failures in a row below the threshold), *open* (the count reached it,
 until the cool-down has passed) or *half open* (one request, the probe, is under way; its result closes the
-circuit or opens it anew). Failures to connect count for the upstream's circuit; a 5xx, a timeout or a broken
-answer for that of its model, so that one cold model does not block the others.
+circuit or opens it anew). Once a probe is being answered others pass as well, because an answer may last for
+minutes; the next failure in a row, the probe's own included, then opens the circuit at once. Failures to connect
+count for the upstream's circuit; a 5xx, a timeout or a broken answer for that of its model, so that one cold model
+does not block the others. A request that names no model has no circuit but the upstream's.
+
+Everything ages: a failure that no other followed within `AGES_AFTER` cool-downs is forgotten.
 
 All workers share the state: a table in an anonymous `mmap` made before the fork. Reads take no lock (a circuit
 without failures costs two comparisons); changes hold a file lock, which the kernel frees when a process dies.
@@ -24,14 +28,17 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Self
 
-from gateway.errors import CircuitOpen, UpstreamError, UpstreamUnreachable
+from gateway.errors import CircuitOpen, UpstreamError, UpstreamHungUp, UpstreamUnreachable
 
 _SLOTS = 512
 """Circuits kept: the upstream's and those of the models that failed last."""
 
 _NAME_BYTES = 160
 _SLOT = struct.Struct(f"<Qidd{_NAME_BYTES}s")
-"""Key of the model, failures in a row, when it was opened, when its probe began (seconds, 0: never), name."""
+"""Key of the model, failures in a row, their time, when its probe began (seconds, 0: never), name."""
+
+AGES_AFTER = 20
+"""Cool-downs after which a count of failures in a row begins anew: ten minutes, as the settings stand."""
 
 _UPSTREAM = 0
 
@@ -40,7 +47,8 @@ _UPSTREAM = 0
 class _Circuit:
     key: int = 0
     failures: int = 0
-    opened: float = 0.0
+    since: float = 0.0
+    """When it was opened; of one that is closed, when it last failed."""
     probed: float = 0.0
     name: bytes = b""
 
@@ -66,9 +74,9 @@ class Breaker:
 
     def enter(self, model: str | None) -> Permit:
         """Return leave for one request. Raises: CircuitOpen, with the seconds left in `Retry-After`."""
-        permit = Permit(self, model)
+        permit = Permit(self, model or None)
         if self.enabled:
-            slot = self._find(model)
+            slot = self._find(permit.model)
             permit.probes = tuple(s for s in (_UPSTREAM, slot) if s is not None and self._pass(s))
         return permit
 
@@ -89,14 +97,26 @@ class Breaker:
             elif failed is False and self._read(at).failures:
                 self._change(at, _reset)
 
+    def answering(self, permit: Permit) -> None:
+        """The probe is being answered: let others pass; one more failure opens the circuit again."""
+        for at in permit.probes:
+            self._change(at, self._half_close)
+        permit.probes = ()
+
+    def _half_close(self, circuit: _Circuit) -> None:
+        if circuit.failures >= self._threshold and circuit.probed:
+            circuit.failures = self._threshold - 1
+            circuit.since = self._clock()
+            circuit.probed = 0.0
+
     def state(self) -> dict[str, Any]:
-        """Return what `/health` shows of the breaker."""
+        """Return what `/health` shows of the breaker; a circuit that waits for its probe counts as closed."""
         circuits = [self._read(slot) for slot in range(_SLOTS)]
         now = self._clock()
         return {
             "enabled": self.enabled,
             "is_open": self._seconds_left(circuits[_UPSTREAM], now) > 0,
-            "consecutive_failures": max(circuit.failures for circuit in circuits),
+            "consecutive_failures": max(self._shown(circuit, now) for circuit in circuits),
             "open_models": sorted(
                 circuit.name.decode("utf-8", "replace")
                 for circuit in circuits[1:]
@@ -114,6 +134,8 @@ class Breaker:
             if circuit.failures < self._threshold:
                 return False
             now = self._clock()
+            if self._is_old(circuit, now):
+                return False
             left = max(self._seconds_left(circuit, now), circuit.probed and circuit.probed + self._cooldown - now)
             if left > 0:
                 raise _circuit_open(circuit, left)
@@ -124,17 +146,27 @@ class Breaker:
     def _seconds_left(self, circuit: _Circuit, now: float) -> float:
         if circuit.failures < self._threshold:
             return 0.0
-        return max(0.0, circuit.opened + self._cooldown - now)
+        return max(0.0, circuit.since + self._cooldown - now)
+
+    def _is_old(self, circuit: _Circuit, now: float) -> bool:
+        return now - max(circuit.since, circuit.probed) > AGES_AFTER * self._cooldown
+
+    def _shown(self, circuit: _Circuit, now: float) -> int:
+        if circuit.failures >= self._threshold:
+            return circuit.failures if self._seconds_left(circuit, now) else 0
+        return 0 if self._is_old(circuit, now) else circuit.failures
 
     def _fail(self, slot: int) -> None:
         with self._locked():
             circuit = self._read(slot)
             now = self._clock()
-            half_open = circuit.probed > 0
+            if self._is_old(circuit, now):
+                _reset(circuit)
+            if circuit.failures < self._threshold or circuit.probed:
+                # Requests that were under way when it opened do not keep it open for longer.
+                circuit.since = now
             circuit.failures += 1
             circuit.probed = 0.0
-            if circuit.failures == self._threshold or half_open:
-                circuit.opened = now
             self._write(slot, circuit)
 
     def _change(self, slot: int, change: Callable[[_Circuit], None]) -> None:
@@ -163,17 +195,17 @@ class Breaker:
                 return slot
             rows = [(self._read(at), at) for at in range(1, _SLOTS)]
             slot = next(
-                (at for row, at in rows if not row.key), min(rows, key=lambda row: (row[0].failures, row[0].opened))[1]
+                (at for row, at in rows if not row.key), min(rows, key=lambda row: (row[0].failures, row[0].since))[1]
             )
             self._write(slot, _Circuit(_key(model), name=model.encode()[:_NAME_BYTES]))
         return slot
 
     def _read(self, slot: int) -> _Circuit:
-        key, failures, opened, probed, name = _SLOT.unpack_from(self._table, slot * _SLOT.size)
-        return _Circuit(key, failures, opened, probed, name.rstrip(b"\0"))
+        key, failures, since, probed, name = _SLOT.unpack_from(self._table, slot * _SLOT.size)
+        return _Circuit(key, failures, since, probed, name.rstrip(b"\0"))
 
     def _write(self, slot: int, circuit: _Circuit) -> None:
-        row = (circuit.key, circuit.failures, circuit.opened, circuit.probed, circuit.name)
+        row = (circuit.key, circuit.failures, circuit.since, circuit.probed, circuit.name)
         _SLOT.pack_into(self._table, slot * _SLOT.size, *row)
 
     @contextmanager
@@ -194,6 +226,11 @@ class Permit:
         self.probes: tuple[int, ...] = ()
         self._breaker = breaker
         self._told = False
+
+    def answering(self) -> None:
+        """The answer has begun, and well. Its end is told all the same."""
+        if self.probes:
+            self._breaker.answering(self)
 
     def unreachable(self) -> None:
         """No connection could be made."""
@@ -216,6 +253,8 @@ class Permit:
         match error:
             case None:
                 self.succeeded()
+            case UpstreamHungUp():
+                self.failed()
             case UpstreamUnreachable():
                 self.unreachable()
             case UpstreamError() if error.status >= 500:
@@ -243,7 +282,7 @@ def _let_next_probe(circuit: _Circuit) -> None:
 
 def _reset(circuit: _Circuit) -> None:
     circuit.failures = 0
-    circuit.opened = circuit.probed = 0.0
+    circuit.since = circuit.probed = 0.0
 
 
 def _key(model: str) -> int:

@@ -39,6 +39,8 @@ WHOLE_LIMIT = 64 * 1024 * 1024
 
 _LARGE = 256 * 1024
 """Bodies above this size, in bytes, are not worked on in one go."""
+STREAM_LIMIT = 128 * 1024 * 1024
+"""Longest streamed answer of an upstream that is translated, in bytes: what it says is kept for the end."""
 
 _WARNINGS_LIMIT = 1000
 """Longest `x-gateway-warnings` value, in characters."""
@@ -73,7 +75,7 @@ def terms_of(exchange: Exchange, requested: object) -> Terms:
     if not isinstance(requested, str) or not requested.strip():
         raise RequestError("`model` is missing; it names the model to use.", param="model", code="model_required")
     services = exchange.services
-    services.models.wait(exchange.key, 2.0)
+    exchange.apart(lambda: services.models.wait(exchange.key, 2.0))
     model = services.models.catalog(exchange.key).resolve(requested)
     exchange.model = model.id
     envelope = Envelope(exchange.key, services.settings.envelope_secret)
@@ -155,10 +157,9 @@ class _Flow:
 
     def pieces(self) -> Pieces:
         """Yield the client's bytes, None for silence. Raises: GatewayError until the bridge has begun."""
-        permit = self._exchange.services.breaker.enter(self._asked.model.id)
         bridge = self._bridge
         try:
-            with permit:
+            with self._exchange.services.breaker.enter(self._asked.model.id) as self._permit:
                 call, head = yield from self._asked.call(self._request)
                 # The request is done with: a long stream should not hold a large body.
                 del self._asked
@@ -209,8 +210,20 @@ class _Flow:
             yield bridge.feed(data)
             if start:
                 break
+        self._permit.answering()
+        yield from self._streamed(call, body)
+
+    def _streamed(self, call: Call, body: Iterator[bytes | None]) -> Pieces:
+        bridge = self._bridge
+        size = 0
         for data in body:
-            yield None if data is None else bridge.feed(data)
+            if data is None:
+                yield None
+                continue
+            size += len(data)
+            if size > STREAM_LIMIT:
+                raise UpstreamProtocol(f"The upstream's answer is larger than {STREAM_LIMIT} bytes.")
+            yield bridge.feed(data)
             if bridge.ended:
                 # The last bytes of the framing follow at once; with them the connection can be used again.
                 with suppress(GatewayError):

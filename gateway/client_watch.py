@@ -2,12 +2,17 @@
 
 Theory. The client's socket is watched for reading. Three things make it readable:
 
-    bytes         the client sent a next request early (pipelining): it is there, and the watch ends
+    bytes         the client sent a next request early, or a line end that nobody asked for: it is there. The
+                  socket stays readable, so from here on a slow clock looks for what may come behind them
     a reset       the client is gone
     end of file   the client closed at least its sending side. It may still be reading, as a few tools do, so
                   it is *probed*: something harmless is written, and a client that is gone answers with a
                   reset. Before the answer's head the probe is an interim `100 Continue` (RFC 9110, 15.2), in
-                  a stream it is the dialect's keep-alive frame, which the exchange writes when it is woken.
+                  a stream it is the dialect's keep-alive frame, which the exchange writes when it is woken
+
+Where nothing harmless can be written, the next bytes of the answer are the probe if they come soon, and else the
+client counts as gone: far more clients leave than stop sending. So does at once one of HTTP/1.0 before the head,
+which knows no interim answers; nginx, unless told otherwise, is such a client.
 
 The exchange's greenlet tells with `attend` and `dismiss` when it waits and may be interrupted. Only then does
 an exception reach it, at the point where it waits, so that no wait needs to know of the watch: `Woken` (look
@@ -19,7 +24,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gevent
@@ -28,6 +33,12 @@ from greenlet import greenlet
 
 _CHECKS = (0.01, 0.04, 0.15, 0.3, 0.4)
 """Waits after a probe before each look at the socket, in seconds; together below one second."""
+
+_UNPROBED_SECS = 0.8
+"""How long a client that cannot be probed may wait for the next bytes of its answer, in seconds."""
+
+_BEHIND_BYTES_SECS = 0.3
+"""Between two looks at a socket that stays readable, in seconds."""
 
 _BROKEN = select.POLLERR | select.POLLHUP
 
@@ -49,7 +60,9 @@ class ClientWatch:
     def __init__(self, sock: socket.socket, speaks_interim: bool) -> None:
         self.gone = False
         self.probe_due = False
-        """The exchange should write a keep-alive frame, then call `probed`."""
+        """The exchange should write a keep-alive frame, then call `probed`; or call `cannot_probe`."""
+        self.unprobed = False
+        """The next bytes of the answer are the probe: the exchange should call `probed` when they are written."""
         self._sock = sock
         self._speaks_interim = speaks_interim
         self._answering = False
@@ -100,9 +113,15 @@ class ClientWatch:
 
     def probed(self) -> None:
         """A probe has been written; look for the reset it may bring."""
-        self.probe_due = False
+        self.probe_due = self.unprobed = False
         self._checks = iter(_CHECKS)
         self._check_later()
+
+    def cannot_probe(self) -> None:
+        """Nothing but the answer may be written now."""
+        self.probe_due = False
+        self.unprobed = True
+        self._start_timer(_UNPROBED_SECS, self._tell_gone)
 
     def close(self) -> None:
         """End the watch; may be called twice."""
@@ -112,12 +131,17 @@ class ClientWatch:
         self._stop_timer()
 
     def _on_readable(self) -> None:
-        seen = self._look()
         self._readable.stop()
+        self._judge()
+
+    def _judge(self) -> None:
+        seen = self._look()
         if seen & _BROKEN:
             self._tell_gone()
         elif seen & select.POLLRDHUP:
             self._begin_probe(seen)
+        else:
+            self._start_timer(_BEHIND_BYTES_SECS, self._judge)
 
     def _look(self) -> int:
         """Return the socket's state without reading from it or waiting."""
@@ -129,22 +153,31 @@ class ClientWatch:
         if self._answering:
             self.probe_due = True
             self.interrupt(Woken())
-        elif self._speaks_interim and seen & select.POLLOUT:
-            self._sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.probed()
+        elif not self._speaks_interim:
+            self._tell_gone()
+        elif seen & select.POLLOUT:
+            try:
+                self._sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            except OSError:
+                self._tell_gone()
+            else:
+                self.probed()
 
     def _check_later(self) -> None:
         delay = next(self._checks, None)
         if delay is not None:
-            self._stop_timer()
-            self._timer = self._loop.timer(delay)
-            self._timer.start(self._check)
+            self._start_timer(delay, self._check)
 
     def _check(self) -> None:
         if self._look() & _BROKEN:
             self._tell_gone()
         else:
             self._check_later()
+
+    def _start_timer(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self._loop.timer(seconds)
+        self._timer.start(callback)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -163,6 +196,7 @@ class NoWatch:
 
     gone = False
     probe_due = False
+    unprobed = False
 
     def attend(self, *, wakes: bool = True) -> None:
         """Nothing will interrupt."""
@@ -177,6 +211,9 @@ class NoWatch:
         """Nothing to know."""
 
     def probed(self) -> None:
+        """Nothing was due."""
+
+    def cannot_probe(self) -> None:
         """Nothing was due."""
 
     def close(self) -> None:

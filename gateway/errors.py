@@ -16,6 +16,7 @@
       UpstreamError                                                 upstream
         UpstreamStatus              its own                         upstream
         UpstreamUnreachable         502     server_error            upstream
+          UpstreamHungUp            502     server_error            upstream
         UpstreamProtocol            502     server_error            upstream
         UpstreamTimeout             504     server_error            upstream
 
@@ -170,6 +171,10 @@ class UpstreamUnreachable(UpstreamError):
     """No connection, or one that broke before any byte of an answer."""
 
     code = "upstream_unreachable"
+
+
+class UpstreamHungUp(UpstreamUnreachable):
+    """A connection that was made, and broke before any byte of an answer."""
 
 
 class UpstreamProtocol(UpstreamError):

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, TypeVar
 
+import gevent
+
 from gateway.client_watch import ClientGone, ClientWatch, Woken
 from gateway.errors import GatewayError, ShuttingDown
 from gateway.events import Usage
@@ -24,6 +26,9 @@ from gateway.services import Services
 from gateway.upstream import Call, UpstreamRequest
 
 T = TypeVar("T")
+
+_TURN_SECS = 0.01
+"""How long an exchange may go on before others get their turn, in seconds."""
 
 Pieces = Generator[bytes | None, None, None]
 """What a flow yields, see above."""
@@ -53,15 +58,24 @@ class Exchange:
         self._started = time.monotonic()
         self._first_byte: float | None = None
         self._spoke = self._started
+        self._waited_out = self._started
+        self._yielded = self._started
         self._closed = False
         self._drain_token = services.drain.register(lambda: self.watch.interrupt(ShuttingDown(_STOPPING)))
 
     def send(self, request: UpstreamRequest) -> Call:
-        """Send a request upstream. Raises: UpstreamUnreachable, ClientGone, ShuttingDown."""
+        """Send a request upstream. Raises: UpstreamError, ClientGone, ShuttingDown."""
+        return self.apart(lambda: self.services.transport.send(request))
+
+    def apart(self, step: Callable[[], T]) -> T:
+        """Run a step that waits for others and cannot be cut short to speak to the client.
+
+        Raises: what it raises, ClientGone, ShuttingDown.
+        """
         began = time.monotonic()
         try:
             self.watch.attend(wakes=False)
-            return self.services.transport.send(request)
+            return step()
         finally:
             self.watch.dismiss()
             self.waited += time.monotonic() - began
@@ -77,7 +91,16 @@ class Exchange:
         began = time.monotonic()
         try:
             watch.attend()
-            return read(max(0.001, self._spoke + self.services.settings.keepalive_secs - began))
+            if began - self._yielded > _TURN_SECS:
+                # Both sides may be so fast that no read and no write ever waits.
+                self._yielded = began
+                gevent.sleep(0)
+            silence = self.services.settings.keepalive_secs
+            found = read(max(0.001, max(self._spoke, self._waited_out) + silence - began))
+            if found is None:
+                # Where nothing can be said, the next wait is as long as this one was.
+                self._waited_out = time.monotonic()
+            return found
         except Woken:
             return None
         finally:
@@ -163,6 +186,7 @@ class Stream:
         self._keepalive = keepalive
         self._done = done
         self._begun = False
+        self._over = False
         self._probing = False
         exchange.watch.answering()
 
@@ -171,16 +195,19 @@ class Stream:
 
     def __next__(self) -> bytes:
         exchange = self._exchange
+        watch = exchange.watch
         if self._probing:
             self._probing = False
-            exchange.watch.probed()
+            watch.probed()
         try:
             data = self._next()
         except ClientGone:
-            exchange.end = "client_gone"
             raise StopIteration from None
+        except BaseException:
+            self._over = True
+            raise
         exchange.sending(data)
-        self._probing = exchange.watch.probe_due
+        self._probing = watch.probe_due or watch.unprobed
         return data
 
     def _next(self) -> bytes:
@@ -195,9 +222,13 @@ class Stream:
                 quiet = self._keepalive()
                 if quiet:
                     return quiet
+                if self._exchange.watch.probe_due:
+                    self._exchange.watch.cannot_probe()
 
     def close(self) -> None:
         """End the exchange: the client has all of it, or is gone."""
+        if not self._over:
+            self._exchange.end = "client_gone"
         self._pieces.close()
         self._done()
         self._exchange.close()

@@ -73,6 +73,7 @@ class AnswerReader:
         self._framing = "head"
         self._reusable = True
         self._chunk_open = False
+        self._aside = 0
         self.head: Head | None = None
 
     @property
@@ -132,6 +133,13 @@ class AnswerReader:
             if head.status >= 200 or head.status == 101:
                 self._begin_body(head, minor)
                 return data
+            self._set_aside(after)
+
+    def _set_aside(self, size: int) -> None:
+        """Count what nobody wants, interim heads and trailers. Raises: UpstreamProtocol where it does not end."""
+        self._aside += size
+        if self._aside > HEAD_LIMIT:
+            raise UpstreamProtocol("The upstream sends interim answers or trailers without end.")
 
     def _begin_body(self, head: Head, minor: int) -> None:
         self.head = head
@@ -205,6 +213,7 @@ class AnswerReader:
     def _take_line(self, line: bytes) -> bool:
         """Take one line between chunks; tell whether it ends the body."""
         if self._framing == "trailer":
+            self._set_aside(len(line))
             if not line:
                 self._framing = "end"
             return not line

@@ -13,14 +13,15 @@ from flask import Response
 from gateway import sse
 from gateway.dialects.chat import wire
 from gateway.dialects.chat.request import relay_edits
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamProtocol
 from gateway.exchange import Exchange, Pieces, Stream, fail
-from gateway.headers import STREAM_HEADERS, answered, for_relayed
+from gateway.headers import STREAM_HEADERS, answered, answered_bridged, for_relayed
 from gateway.http1 import Head
 from gateway.json_edit import edit_members
 from gateway.jsonbody import dump, load_object
 from gateway.keys import without_key
 from gateway.upstream import Call, UpstreamRequest
+from gateway.upstream_error import read_error
 
 _ERROR_LIMIT = 64 * 1024
 _ARRIVED_READS = 16
@@ -34,7 +35,7 @@ def chat_body(exchange: Exchange, raw: bytes) -> bytes:
     model_id = requested
     if isinstance(requested, str) and requested:
         models = exchange.services.models
-        models.wait(exchange.key, 2.0)
+        exchange.apart(lambda: models.wait(exchange.key, 2.0))
         model_id = models.catalog(exchange.key).resolve(requested).id
         exchange.model = model_id
     changes = relay_edits(body, model_id if isinstance(model_id, str) else None)
@@ -73,7 +74,6 @@ class _Relay:
     def __init__(self, exchange: Exchange) -> None:
         self.complete = False
         self.is_stream = False
-        self._status = 0
         self._exchange = exchange
         self._permit = exchange.services.breaker.enter(exchange.model)
         self._call: Call | None = None
@@ -86,8 +86,8 @@ class _Relay:
             self._call = exchange.send(request)
             head = _last(exchange.head(self._call))
             self.is_stream = (head.get("content-type") or "").startswith("text/event-stream")
-            self._status = head.status
             if head.status >= 400:
+                self._refused(head)
                 return head, self._error_body(head)
             if self.is_stream:
                 return head, b""
@@ -106,9 +106,10 @@ class _Relay:
         try:
             for data in exchange.body(call):
                 if data:
+                    self._permit.answering()
                     self._tail = (self._tail + data)[-4:] if len(data) < 4 else data[-4:]
                 yield data
-            self.complete = True
+            self._end()
         except GatewayError as error:
             self._ended_by(error)
             if not (self.is_stream and sse.ends_frame(self._tail)):
@@ -124,12 +125,7 @@ class _Relay:
         if self._call is not None:
             self._call.close()
             self._call = None
-        if self._status >= 500:
-            self._permit.failed()
-        elif self.complete:
-            self._permit.succeeded()
-        else:
-            self._permit.abandoned()
+        self._permit.abandoned()
 
     def _arrived(self) -> bytes:
         """Return what of the body came with the head: a small answer then leaves in one write."""
@@ -141,7 +137,10 @@ class _Relay:
             if not data:
                 break
             pieces.append(data)
-        self.complete = data == b""
+        if pieces:
+            self._permit.answering()
+        if data == b"":
+            self._end()
         self._tail = pieces[-1][-4:] if pieces else self._tail
         return b"".join(pieces)
 
@@ -149,14 +148,30 @@ class _Relay:
         """Errors are read whole (they are small), so that the client's key can be masked in them."""
         exchange = self._exchange
         body = b""
-        for data in exchange.body(self._call) if self._call else ():
-            body += data or b""
-            if len(body) > _ERROR_LIMIT:
-                return body
-        self.complete = True
+        try:
+            for data in exchange.body(self._call) if self._call else ():
+                body += data or b""
+                if len(body) > _ERROR_LIMIT:
+                    return body
+        except UpstreamProtocol:
+            # Its status is known; words that were cut off do not change it.
+            raise read_error(head.status, dict(answered_bridged(head.headers)), b"") from None
+        self._end()
         if exchange.key and exchange.key.encode() in body:
             body = without_key(body.decode("latin-1"), exchange.key).encode("latin-1")
         return body
+
+    def _refused(self, head: Head) -> None:
+        if head.status >= 500:
+            self._permit.failed()
+        else:
+            self._permit.succeeded()
+        self._exchange.end = "failed" if head.status >= 500 else "refused"
+
+    def _end(self) -> None:
+        """All of the answer has come."""
+        self.complete = True
+        self._permit.succeeded()
 
     def _ended_by(self, error: BaseException) -> None:
         if isinstance(error, GatewayError):

@@ -25,18 +25,23 @@ from gevent.monkey import get_original
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from gateway.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
+from gateway.errors import UpstreamHungUp, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from gateway.http1 import AnswerReader, Head, Headers, format_request
 
 READ_SIZE = 65536
 IDLE_SECS = 30.0
 """A pooled connection that idled longer is not used again: balancers close theirs after 60 s."""
 
+STALE_SECS = 1.0
+"""A kept connection that the upstream had closed shows it this soon, in seconds; a later end is a failure."""
+
 _JOIN_BELOW = 16384
 """Bodies below this size leave in one packet with their head, in bytes."""
 
 _SHORTEST = 0.001
 """Shortest wait for bytes, in seconds."""
+_NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""What a read raises where nothing has come; the last three where it may not wait at all."""
 
 _poll = get_original("select", "poll")
 
@@ -93,6 +98,7 @@ class HttpTransport:
         self._dial, self._prefix = _dialler(urlsplit(url), url, timeouts.connect, trust_env)
         self._host = urlsplit(url).netloc.rpartition("@")[2]
         self._idle: list[tuple[socket.socket, float]] = []
+        self._sweeps = False
 
     def send(self, request: UpstreamRequest) -> HttpCall:
         """Connect and send. Raises: UpstreamUnreachable."""
@@ -109,11 +115,21 @@ class HttpTransport:
         return self._dial(), False
 
     def keep(self, sock: socket.socket) -> None:
-        """Take a connection back that may carry another request; let those that are too old go."""
-        now = time.monotonic()
-        self._idle.append((sock, now))
-        while self._idle and self._idle[0][1] < now - IDLE_SECS:
-            self._idle.pop(0)[0].close()
+        """Take a connection back that may carry another request; those that grow too old are let go."""
+        self._idle.append((sock, time.monotonic()))
+        if not self._sweeps:
+            self._sweeps = True
+            gevent.spawn(self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what nobody used again, also where no further request comes; end when nothing is left."""
+        while self._idle:
+            left = self._idle[0][1] + IDLE_SECS - time.monotonic()
+            if left > 0:
+                gevent.sleep(left)
+            else:
+                self._idle.pop(0)[0].close()
+        self._sweeps = False
 
     def close(self) -> None:
         """Let all kept connections go."""
@@ -149,12 +165,12 @@ class HttpCall:
             if data:
                 self._touched = True
                 self._early += self._reader.feed(data)
-            elif self._reused and not self._touched and self._request is not None:
+            elif self._is_stale():
                 # The upstream closed a kept connection as the request went out: the one case to send it again.
                 self._drop()
                 self._send(fresh=True)
             elif not self._touched:
-                raise UpstreamUnreachable("The upstream closed the connection without an answer.")
+                raise UpstreamHungUp("The upstream closed the connection without an answer.")
             else:
                 self._reader.finish()
         self._request = None
@@ -187,6 +203,9 @@ class HttpCall:
         else:
             sock.close()
 
+    def _is_stale(self) -> bool:
+        return self._reused and not self._touched and time.monotonic() - self._since < STALE_SECS
+
     def _drop(self) -> None:
         if self._sock is not None:
             self._sock.close()
@@ -195,10 +214,11 @@ class HttpCall:
     def _send(self, *, fresh: bool) -> None:
         request = self._request
         if request is None:
-            raise UpstreamUnreachable("The upstream closed the connection.")
+            raise UpstreamHungUp("The upstream closed the connection.")
         head = self._transport.format(request)
         body = request.body or b""
         self._sock, self._reused = self._transport.connection(fresh)
+        self._since = time.monotonic()
         try:
             self._sock.settimeout(self._silence)
             if len(body) < _JOIN_BELOW:
@@ -206,15 +226,18 @@ class HttpCall:
             else:
                 self._sock.sendall(head)
                 self._sock.sendall(body)
+        except TimeoutError as exc:
+            self._drop()
+            raise UpstreamTimeout(f"The upstream took nothing of the request for {self._silence:g} seconds.") from exc
         except OSError as exc:
-            # An upstream may refuse a body it does not want to read; its answer tells more than our write.
-            if self._reused and not fresh:
+            if self._is_stale():
                 self._drop()
                 self._send(fresh=True)
                 return
+            # An upstream may refuse a body it does not want to read; its answer tells more than our write.
             if not _has_news(self._sock):
                 self._drop()
-                raise UpstreamUnreachable("The upstream closed the connection while the request was sent.") from exc
+                raise UpstreamHungUp("The upstream closed the connection while the request was sent.") from exc
         except BaseException:
             self._drop()
             raise
@@ -231,20 +254,20 @@ class HttpCall:
         self._sock.settimeout(max(_SHORTEST, min(wait, left)))
         try:
             data = self._sock.recv(READ_SIZE)
-        except TimeoutError as exc:
+        except _NOTHING_YET as exc:
             if left <= wait:
                 raise UpstreamTimeout(f"The upstream sent nothing for {self._silence:g} seconds.") from exc
             return None
         except OSError as exc:
-            if self._touched or not self._reused:
-                raise self._broken() from exc
-            return b""
+            if self._is_stale():
+                return b""
+            raise self._broken() from exc
         self._since = time.monotonic()
         return data
 
-    def _broken(self) -> UpstreamUnreachable | UpstreamProtocol:
+    def _broken(self) -> UpstreamHungUp | UpstreamProtocol:
         if not self._touched:
-            return UpstreamUnreachable("The upstream broke the connection without an answer.")
+            return UpstreamHungUp("The upstream broke the connection without an answer.")
         return UpstreamProtocol("The upstream broke the connection before its answer was complete.")
 
 

@@ -6,10 +6,11 @@ import os
 
 import pytest
 
-from gateway.breaker import Breaker
+from gateway.breaker import AGES_AFTER, Breaker
 from gateway.errors import (
     CircuitOpen,
     RequestError,
+    UpstreamHungUp,
     UpstreamProtocol,
     UpstreamStatus,
     UpstreamTimeout,
@@ -114,6 +115,7 @@ def test_a_probe_whose_worker_died_is_replaced_after_the_cool_down(breaker: Brea
         (UpstreamTimeout("x"), "m"),
         (UpstreamProtocol("x"), "m"),
         (UpstreamUnreachable("x"), "upstream"),
+        (UpstreamHungUp("x"), "m"),
         (RequestError("x"), None),
         (GeneratorExit(), None),
         (None, None),
@@ -130,11 +132,66 @@ def test_what_ended_a_request_decides_what_it_counts_for(
     assert state["open_models"] == (["m"] if opens == "m" else [])
 
 
-def test_a_request_without_a_model_counts_for_the_upstream_alone(breaker: Breaker) -> None:
-    for _ in range(5):
+def test_while_a_probe_is_answered_others_pass_and_its_end_decides(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, "m")
+    clock.now += 31
+    probe = breaker.enter("m")
+    probe.answering()
+    breaker.enter("m").abandoned()
+    probe.failed()
+    with pytest.raises(CircuitOpen):
+        breaker.enter("m")
+    clock.now += 31
+    probe = breaker.enter("m")
+    probe.answering()
+    probe.answering()
+    probe.succeeded()
+    assert breaker.state()["consecutive_failures"] == 0
+
+
+def test_an_answer_that_is_no_probe_says_nothing_by_its_beginning(breaker: Breaker) -> None:
+    fail(breaker, "m", 2)
+    breaker.enter("m").answering()
+    assert breaker.state()["consecutive_failures"] == 2
+
+
+def test_a_request_without_a_model_has_only_the_upstreams_circuit(breaker: Breaker) -> None:
+    for _ in range(9):
         breaker.enter(None).failed()
     breaker.enter(None).succeeded()
     assert breaker.state()["consecutive_failures"] == 0
+    for _ in range(3):
+        breaker.enter(None).unreachable()
+    with pytest.raises(CircuitOpen, match="The upstream"):
+        breaker.enter(None)
+
+
+def test_an_open_circuit_is_shown_as_long_as_it_is_open(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, "m")
+    assert breaker.state()["consecutive_failures"] == 3
+    clock.now += 31
+    assert breaker.state()["consecutive_failures"] == 0
+
+
+def test_failures_that_none_followed_for_long_are_forgotten(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, "rare", 2)
+    fail(breaker, "open")
+    clock.now += 30 * AGES_AFTER + 1
+    assert breaker.state()["consecutive_failures"] == 0
+    fail(breaker, "rare", 2)
+    breaker.enter("rare").abandoned()
+    first, second = breaker.enter("open"), breaker.enter("open")
+    assert first.probes == second.probes == ()
+
+
+def test_requests_under_way_do_not_keep_a_circuit_open(breaker: Breaker, clock: Clock) -> None:
+    late = [breaker.enter("m") for _ in range(3)]
+    fail(breaker, "m")
+    clock.now += 20
+    for permit in late:
+        permit.failed()
+    clock.now += 11
+    breaker.enter("m").succeeded()
 
 
 def test_a_permit_counts_once(breaker: Breaker) -> None:

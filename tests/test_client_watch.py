@@ -70,13 +70,40 @@ def test_a_client_that_only_stops_sending_is_probed_and_stays(pair: Pair) -> Non
     watch.close()
 
 
-def test_an_http_1_0_client_is_never_sent_an_interim_answer(pair: Pair) -> None:
+def test_an_http_1_0_client_is_never_sent_an_interim_answer_but_taken_for_gone(pair: Pair) -> None:
     client, server = pair
     watch = ClientWatch(server, speaks_interim=False)
     client.shutdown(socket.SHUT_WR)
-    assert outcome(watch, 0.1) == "waited"
+    assert outcome(watch, 0.1) == "gone"
     server.close()
     assert client.recv(100) == b""
+    watch.close()
+
+
+def test_where_nothing_may_be_written_the_next_bytes_are_the_probe(pair: Pair) -> None:
+    client, server = pair
+    watch = ClientWatch(server, speaks_interim=True)
+    watch.answering()
+    client.shutdown(socket.SHUT_WR)
+    assert outcome(watch) == "woken"
+    watch.cannot_probe()
+    assert (watch.probe_due, watch.unprobed) == (False, True)
+    assert outcome(watch, 0.3) == "waited"
+    server.sendall(b"more of the answer")
+    watch.probed()
+    assert not watch.unprobed
+    assert outcome(watch, 1.5) == "waited"
+    watch.close()
+
+
+def test_where_nothing_may_be_written_for_long_the_client_is_taken_for_gone(pair: Pair) -> None:
+    client, server = pair
+    watch = ClientWatch(server, speaks_interim=True)
+    watch.answering()
+    client.close()
+    assert outcome(watch) == "woken"
+    watch.cannot_probe()
+    assert outcome(watch) == "gone"
     watch.close()
 
 
@@ -119,12 +146,21 @@ def test_a_wait_that_must_not_be_cut_is_not_woken(pair: Pair) -> None:
     watch.close()
 
 
-def test_bytes_sent_early_end_the_watch(pair: Pair) -> None:
+def test_bytes_sent_early_are_left_alone(pair: Pair) -> None:
     client, server = pair
     watch = ClientWatch(server, speaks_interim=True)
     client.sendall(b"GET / HTTP/1.1\r\n")
-    assert outcome(watch, 0.1) == "waited"
+    assert outcome(watch, 0.5) == "waited"
     assert server.recv(100) == b"GET / HTTP/1.1\r\n"
+    watch.close()
+
+
+def test_a_client_that_leaves_after_early_bytes_is_gone(pair: Pair) -> None:
+    client, server = pair
+    watch = ClientWatch(server, speaks_interim=True)
+    client.sendall(b"\r\n")
+    gevent.spawn_later(0.05, client.close)
+    assert outcome(watch) == "gone"
     watch.close()
 
 
@@ -144,6 +180,7 @@ def test_where_there_is_no_socket_nothing_is_watched() -> None:
     watch.dismiss()
     watch.answering()
     watch.probed()
+    watch.cannot_probe()
     watch.interrupt(KeyError())
     watch.close()
     assert not watch.gone
