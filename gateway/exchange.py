@@ -27,7 +27,7 @@ from gateway.upstream import Call, UpstreamRequest
 
 T = TypeVar("T")
 
-_TURN_SECS = 0.01
+_TURN_SECS = 0.002
 """How long an exchange may go on before others get their turn, in seconds."""
 
 Pieces = Generator[bytes | None, None, None]

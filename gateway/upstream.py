@@ -262,7 +262,8 @@ class HttpCall:
             if self._is_stale():
                 return b""
             raise self._broken() from exc
-        self._since = time.monotonic()
+        if data:
+            self._since = time.monotonic()
         return data
 
     def _broken(self) -> UpstreamHungUp | UpstreamProtocol:
