@@ -110,3 +110,19 @@ def test_a_request_is_formatted_as_the_rfc_has_it() -> None:
 def test_no_value_breaks_out_of_its_line(value: str) -> None:
     with pytest.raises(ValueError, match="line break"):
         format_request("GET", "/", [("x", value)], None)
+
+
+@pytest.mark.parametrize(
+    ("before", "endless"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"Trailer: t\r\n"),
+    ],
+    ids=["interim-heads", "trailers"],
+)
+def test_what_nobody_wants_is_bounded(before: bytes, endless: bytes) -> None:
+    reader = AnswerReader("GET")
+    reader.feed(before)
+    with pytest.raises(UpstreamProtocol, match="without end"):
+        for _ in range(HEAD_LIMIT):
+            reader.feed(endless)

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import gevent
 import pytest
 
-from gateway.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
+from gateway.errors import UpstreamHungUp, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from gateway.upstream import HttpTransport, Timeouts, UpstreamRequest
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -259,3 +260,45 @@ def test_idle_connections_that_are_too_old_are_let_go(
         transport = transport_to(url)
         whole(transport)
         whole(transport)
+
+
+def test_idle_connections_are_let_go_without_another_request(
+    transport_to: MakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.upstream.IDLE_SECS", 0.1)
+    ended = threading.Event()
+
+    def script(connection: socket.socket) -> None:
+        answering(ANSWER)(connection)
+        assert connection.recv(1) == b""
+        ended.set()
+
+    with upstream(script) as url:
+        assert whole(transport_to(url)) == (200, b"ok")
+        gevent.sleep(0.2)
+        assert ended.wait(2)
+
+
+def test_a_kept_connection_that_dies_after_a_while_is_not_replaced(
+    transport_to: MakeTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.upstream.STALE_SECS", 0.0)
+
+    def script(connection: socket.socket) -> None:
+        answering(ANSWER)(connection)
+        take_request(connection)
+
+    with upstream(script) as url:
+        transport = transport_to(url)
+        assert whole(transport) == (200, b"ok")
+        with pytest.raises(UpstreamHungUp):
+            whole(transport)
+
+
+def test_an_upstream_that_takes_nothing_of_a_large_request_is_a_timeout(transport_to: MakeTransport) -> None:
+    done = threading.Event()
+    with upstream(lambda connection: done.wait(5) and None) as url:
+        transport = transport_to(url, timeouts=Timeouts(5, 0.3))
+        with pytest.raises(UpstreamTimeout, match="took nothing"):
+            transport.send(UpstreamRequest("POST", "/", [], bytes(50_000_000)))
+        done.set()

@@ -31,6 +31,7 @@ from tests.support.answers import (
     sse,
 )
 from tests.support.gateway import Gateway
+from tests.support.processes import wait_until
 from tests.support.sockets import KEY
 from tests.support.surfaces import CHAT, RESPONSES, SURFACES, Surface, over_bridged, over_surfaces, streamed_and_whole
 from tests.support.upstream import Upstream
@@ -44,6 +45,12 @@ TEXT = chat_text("one two three").streamed()
 
 def line(delta: str) -> bytes:
     return b"data: " + json.dumps(chunk({"content": delta})).encode() + b"\n\n"
+
+
+def last_exchange(gateway: Gateway) -> tuple[int, int, str]:
+    """Status, upstream's status and end in the log line of the last exchange."""
+    facts = [entry for entry in gateway.log_lines if entry["message"] == "exchange"][-1]
+    return facts["status"], facts["upstream_status"], facts["end"]
 
 
 # --- no connection ------------------------------------------------------------------------------------------
@@ -113,8 +120,7 @@ def test_no_connection(request: pytest.FixtureRequest, fault: str, words: str) -
                 assert words in told["message"]
                 assert "127.0.0.1" not in told["message"]
                 assert "invalid" not in told["message"]
-        facts = [entry for entry in gateway.log_lines if entry["message"] == "exchange"]
-        assert {entry["end"] for entry in facts} == {"failed"}
+        assert wait_until(lambda: last_exchange(gateway) == (502, None, "failed"))
 
 
 # --- before the first frame ---------------------------------------------------------------------------------
@@ -249,8 +255,7 @@ def test_a_stream_that_breaks_never_looks_complete(
         frames = list(stream)
     assert surface.streamed_text(frames) == "one"
     assert surface.failure(frames)["message"].startswith("The upstream")
-    last = [entry for entry in gateway.log_lines if entry["message"] == "exchange"][-1]
-    assert (last["end"], last["status"]) == ("failed", 200)
+    assert wait_until(lambda: last_exchange(gateway) == (200, 200, "failed"))
 
 
 @over_bridged
@@ -355,9 +360,8 @@ def test_the_upstreams_status_and_words_are_kept(
     else:
         assert (told["type"], told["code"]) == ("some_type", "some_code")
     assert len(upstream.asked) == 1
-    end = [entry for entry in gateway.log_lines if entry["message"] == "exchange"][-1]
-    assert (end["status"], end["upstream_status"]) == (status, status)
-    assert end["end"] == ("failed" if status >= 500 else "refused")
+    logged = (status, status, "failed" if status >= 500 else "refused")
+    assert wait_until(lambda: last_exchange(gateway) == logged)
 
 
 @over_surfaces
