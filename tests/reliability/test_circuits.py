@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -232,13 +233,17 @@ def test_an_upstream_that_cannot_be_reached(upstream: Upstream) -> None:
             {"enabled": True, "is_open": False, "consecutive_failures": 0, "open_models": []},
         )
         with socket.create_server(("127.0.0.1", port)) as listener:
-            threading.Thread(target=_answer_one, args=(listener,)).start()
+            threading.Thread(target=_answer_all, args=(listener,)).start()
             assert CHAT.post(gateway).status == 418
+            listener.shutdown(socket.SHUT_RDWR)
         assert health(gateway)[1]["consecutive_failures"] == 0
 
 
-def _answer_one(listener: socket.socket) -> None:
-    connection, _ = listener.accept()
-    with connection:
-        connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 418 Teapot\r\ncontent-length: 2\r\n\r\nno")
+def _answer_all(listener: socket.socket) -> None:
+    # The model list may be asked for as well.
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 418 Teapot\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
