@@ -6,8 +6,9 @@ that unpacks to gigabytes costs no more than the limit.
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol
 
 import gevent
@@ -22,12 +23,14 @@ _SLICE = 1 << 20
 """Bytes read and unpacked before other exchanges of the worker get their turn."""
 
 
-def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
-    """Return the whole body, decoded.
+def read_body(environ: MutableMapping[str, Any], limit: int) -> bytes:
+    """Return the whole body, decoded; `gateway.receiving` tells the seconds that its client took.
 
     Raises: TooLarge, RequestTimeout, UnsupportedMediaType, RequestError (a corrupt encoding or framing).
     """
+    began = time.monotonic()
     raw = _read(environ, limit)
+    environ["gateway.receiving"] = time.monotonic() - began
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding in ("", "identity"):
         return raw
@@ -119,7 +122,7 @@ _DECODERS: dict[str, Callable[[bytes], _Decompressor]] = {
 }
 
 
-def _read(environ: Mapping[str, Any], limit: int) -> bytes:
+def _read(environ: MutableMapping[str, Any], limit: int) -> bytes:
     length = environ.get("CONTENT_LENGTH") or None
     if length is not None and int(length) > limit:
         raise too_large(limit)

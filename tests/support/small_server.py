@@ -29,7 +29,7 @@ from gateway.setting import SettingError
 class App:
     """Each path shows one thing that an application may do."""
 
-    def __init__(self, settings: Settings, drain: Drain) -> None:
+    def __init__(self, settings: Settings, drain: Drain, metrics: Any) -> None:
         self._drain = drain
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
