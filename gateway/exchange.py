@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable, Generator, Iterator, MutableMapping
 from typing import Any, TypeVar
 
-import gevent
-
 from gateway.client_watch import ClientGone, ClientWatch, Woken
 from gateway.errors import (
     GatewayError,
@@ -31,6 +29,7 @@ from gateway.http1 import Head
 from gateway.keys import masked
 from gateway.metrics import Outcome
 from gateway.services import Services
+from gateway.turns import give_way
 from gateway.upstream import Call, UpstreamRequest
 
 T = TypeVar("T")
@@ -112,7 +111,7 @@ class Exchange:
             if began - self._yielded > _TURN_SECS:
                 # Both sides may be so fast that no read and no write ever waits.
                 self._yielded = began
-                gevent.sleep(0)
+                give_way()
             silence = self.services.settings.keepalive_secs
             found = read(max(0.001, max(self._spoke, self._waited_out) + silence - began))
             if found is None:

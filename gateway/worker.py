@@ -149,6 +149,7 @@ class Worker(GeventWorker):
     def _answer(self, listener: Any, request: Any, reader: HeadReader, client: Any, addr: Any) -> bool:
         """Serve one request; tell whether the connection goes on."""
         response, environ = wsgi.create(request, client, addr, listener, self.cfg, response_class=Answer)
+        environ["gateway.body_secs"] = self.app.deadlines.body
         body = request.body
 
         def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
