@@ -139,6 +139,8 @@ def _read(environ: MutableMapping[str, Any], limit: int) -> bytes:
         return _read_chunked(source, limit) if length is None else _read_length(source, int(length))
     except TimeoutError as exc:
         raise RequestTimeout(f"The request body did not go on for {silence:g} seconds.") from exc
+    except OSError as exc:
+        raise _broken_off() from exc
     finally:
         if sock is not None:
             sock.settimeout(None)
@@ -151,12 +153,16 @@ def _read_length(source: Any, length: int) -> bytes:
     while left > 0:
         piece = source.read(min(left, _SLICE))
         if not piece:
-            raise RequestError("The connection ended before the whole body had come.", code="bad_request")
+            raise _broken_off()
         pieces.append(piece)
         left -= len(piece)
         if left:
             give_way()
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _broken_off() -> RequestError:
+    return RequestError("The connection ended before the whole body had come.", code="bad_request")
 
 
 def _read_chunked(source: Any, limit: int) -> bytes:
