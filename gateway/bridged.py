@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-import gevent
 from flask import Response
 
 from gateway import tokens
@@ -31,6 +30,7 @@ from gateway.quirks import Quirk
 from gateway.replies import json_reply
 from gateway.seal import Envelope
 from gateway.services import Services
+from gateway.turns import give_way
 from gateway.types import JSON
 from gateway.upstream import Call, UpstreamRequest
 
@@ -63,10 +63,10 @@ def answer(exchange: Exchange, client: Dialect, upstream: Dialect, raw: bytes) -
     large = len(raw) > _LARGE
     if large:
         # Each step takes a millisecond or two; between them other exchanges get their turn.
-        gevent.sleep(0)
+        give_way()
     translated = translate(exchange, client, upstream, body, client.to_chat)
     if large:
-        gevent.sleep(0)
+        give_way()
     return respond(exchange, translated)
 
 
