@@ -9,8 +9,9 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 RUN useradd --system --no-create-home --shell /usr/sbin/nologin gateway
 WORKDIR /app
 
-COPY requirements.txt .
-RUN pip install --quiet --requirement requirements.txt
+# Exactly these files, and nothing that would run code of its own while it is installed.
+COPY requirements.lock .
+RUN pip install --quiet --require-hashes --only-binary :all: --requirement requirements.lock
 
 COPY openai_proxy.py .
 COPY gateway/ gateway/

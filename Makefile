@@ -11,7 +11,7 @@ CLIENTS := .clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types unit clients bench bench-quick clean
+.PHONY: run test lint types unit clients bench bench-quick fuzz soak lock audit clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python openai_proxy.py $(ARGS)
@@ -67,6 +67,24 @@ bench: $(VENV)/.development
 
 bench-quick: $(VENV)/.development
 	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+# Random requests and answers through the whole application, see docs/reliability-clients.md
+fuzz: $(VENV)/.development
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECS),600)
+
+# The real gateway under mixed load, faults and clients that leave; prints what grew
+soak: $(VENV)/.development
+	$(BIN)/python -m tests.soak --seconds $(or $(SECS),600)
+
+# What the image installs: requirements.txt and all it brings along, each file by its hash. Run it after a change there.
+lock: $(VENV)/.development
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock requirements.txt
+
+# Known faults of what the image installs; asks a public database, so it is not part of the tests
+audit: $(BIN)/python
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 clean:
 	rm -rf $(VENV) $(CLIENTS) .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

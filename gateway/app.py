@@ -7,6 +7,7 @@ surface of the accepting socket's port, CORS. The port is the listener's own (`S
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,11 +21,13 @@ from gateway.config import Settings
 from gateway.cors import Cors
 from gateway.drain import Drain
 from gateway.errors import GatewayError
+from gateway.exchange import CLIENT_GONE
 from gateway.http1 import Headers
 from gateway.listing import ModelList
+from gateway.metrics import Metrics
 from gateway.paths import normalise
 from gateway.replies import error_reply
-from gateway.routes import chat, health, messages, models, relay, responses
+from gateway.routes import chat, health, messages, metrics, models, relay, responses
 from gateway.services import Services, new_id
 from gateway.upstream import HttpTransport, Timeouts, Transport
 
@@ -37,6 +40,7 @@ def build(
     *,
     breaker: Breaker,
     drain: Drain,
+    counts: Metrics | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
 ) -> Gateway:
@@ -48,8 +52,9 @@ def build(
     if transport is None:
         timeouts = Timeouts(settings.backend_connect_timeout_secs, settings.backend_timeout_secs)
         transport = HttpTransport(settings.backend_origin, timeouts, trust_env=settings.trust_env)
-    services = Services(settings, transport, models or ModelList.of(settings), breaker, drain)
-    return Gateway(settings, {surface: create_app(services, surface) for surface in ("chat", "responses")})
+    counts = counts or Metrics()
+    services = Services(settings, transport, models or ModelList.of(settings), breaker, drain, counts)
+    return Gateway(services, {surface: create_app(services, surface) for surface in ("chat", "responses")})
 
 
 def create_app(services: Services, surface: str) -> Flask:
@@ -57,6 +62,7 @@ def create_app(services: Services, surface: str) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
     app.register_blueprint(health.create(services, surface))
+    app.register_blueprint(metrics.create(services))
     app.register_blueprint(models.create(services.models, surface, services.settings))
     app.register_blueprint(chat.create(services, surface))
     if surface == "chat":
@@ -79,26 +85,35 @@ def create_app(services: Services, surface: str) -> Flask:
 class Gateway:
     """The dispatcher."""
 
-    def __init__(self, settings: Settings, apps: dict[str, Flask]) -> None:
-        self._surface_of = settings.surface_of
+    def __init__(self, services: Services, apps: dict[str, Flask]) -> None:
+        self._surface_of = services.settings.surface_of
+        self._metrics = services.metrics
         self._apps = apps
-        self._cors = Cors(settings.cors_allow_origins)
+        self._cors = Cors(services.settings.cors_allow_origins)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         request_id = environ["gateway.request_id"] = new_id("req_")
         cors = self._cors.headers(environ)
+        began = time.monotonic()
 
         def start(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            if not any(name.lower() == "x-request-id" for name, _ in headers):
+            known = {name.lower(): value for name, value in headers}
+            if "x-request-id" not in known:
                 headers.append(("x-request-id", request_id))
+            exchange = environ.get("gateway.exchange")
+            if exchange is None:
+                self._metrics.answered(environ["SERVER_PORT"], environ["PATH_INFO"], int(status[:3]))
+            if not known.get("content-type", "").startswith("text/event-stream"):
+                own = (time.monotonic() - began) * 1000 if exchange is None else exchange.own_milliseconds()
+                headers.append(("x-gateway-overhead-ms", f"{own:.2f}"))
             headers += cors
             return start_response(status, headers, exc_info)
 
         try:
             return self._app(environ)(environ, start)
         except ClientGone:
-            return Response(status=499)(environ, start)
+            return Response(status=CLIENT_GONE)(environ, start)
 
     def _app(self, environ: Environ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
         if environ["REQUEST_METHOD"] == "OPTIONS":

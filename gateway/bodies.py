@@ -6,28 +6,35 @@ that unpacks to gigabytes costs no more than the limit.
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol
 
-import gevent
 import zstandard
 
 from gateway.errors import RequestError, RequestTimeout, TooLarge, UnsupportedMediaType
+from gateway.turns import give_way
 
 SILENCE_SECS = 30.0
-"""How long a body may go without a new byte."""
+"""How long a body may go without a new byte, where the server does not say (`gateway.body_secs`)."""
 
 _SLICE = 1 << 20
 """Bytes read and unpacked before other exchanges of the worker get their turn."""
 
+_CHUNKED_LEAST, _CHUNKED_MOST = 2048, 16384
+_TURN_SECS = 0.002
+"""Bytes of a chunked body that are read in one turn, and how long a turn should take: chunks may be one byte."""
 
-def read_body(environ: Mapping[str, Any], limit: int) -> bytes:
-    """Return the whole body, decoded.
+
+def read_body(environ: MutableMapping[str, Any], limit: int) -> bytes:
+    """Return the whole body, decoded; `gateway.receiving` tells the seconds that its client took.
 
     Raises: TooLarge, RequestTimeout, UnsupportedMediaType, RequestError (a corrupt encoding or framing).
     """
+    began = time.monotonic()
     raw = _read(environ, limit)
+    environ["gateway.receiving"] = time.monotonic() - began
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding in ("", "identity"):
         return raw
@@ -57,7 +64,7 @@ def decode(raw: bytes, encoding: str, limit: int) -> bytes:
                 raise too_large(limit)
             out.append(piece)
             data = decoder.unconsumed_tail
-            gevent.sleep(0)
+            give_way()
     if not decoder.eof:
         raise _corrupt(encoding)
     return b"".join(out)
@@ -119,38 +126,58 @@ _DECODERS: dict[str, Callable[[bytes], _Decompressor]] = {
 }
 
 
-def _read(environ: Mapping[str, Any], limit: int) -> bytes:
+def _read(environ: MutableMapping[str, Any], limit: int) -> bytes:
     length = environ.get("CONTENT_LENGTH") or None
     if length is not None and int(length) > limit:
         raise too_large(limit)
     source = environ["wsgi.input"]
     sock = environ.get("gunicorn.socket")
+    silence = environ.get("gateway.body_secs", SILENCE_SECS)
     if sock is not None:
-        sock.settimeout(SILENCE_SECS)
+        sock.settimeout(silence)
     try:
-        if length is not None:
-            return _complete(source.read(int(length)), int(length))
-        return _read_chunked(source, limit)
+        return _read_chunked(source, limit) if length is None else _read_length(source, int(length))
     except TimeoutError as exc:
-        raise RequestTimeout(f"The request body did not go on for {SILENCE_SECS:g} seconds.") from exc
+        raise RequestTimeout(f"The request body did not go on for {silence:g} seconds.") from exc
+    except OSError as exc:
+        raise _broken_off() from exc
     finally:
         if sock is not None:
             sock.settimeout(None)
 
 
-def _complete(body: bytes, length: int) -> bytes:
-    if len(body) < length:
-        raise RequestError("The connection ended before the whole body had come.", code="bad_request")
-    return body
+def _read_length(source: Any, length: int) -> bytes:
+    """A body whose length is known."""
+    pieces: list[bytes] = []
+    left = length
+    while left > 0:
+        piece = source.read(min(left, _SLICE))
+        if not piece:
+            raise _broken_off()
+        pieces.append(piece)
+        left -= len(piece)
+        if left:
+            give_way()
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _broken_off() -> RequestError:
+    return RequestError("The connection ended before the whole body had come.", code="bad_request")
 
 
 def _read_chunked(source: Any, limit: int) -> bytes:
     """A body without a length: what gunicorn has unchunked, up to the limit."""
     pieces: list[bytes] = []
     size = 0
-    while piece := source.read(65536):
+    turn = _CHUNKED_LEAST
+    began = time.monotonic()
+    while piece := source.read(turn):
         size += len(piece)
         if size > limit:
             raise too_large(limit)
         pieces.append(piece)
+        quick = time.monotonic() - began < _TURN_SECS
+        turn = min(turn * 2, _CHUNKED_MOST) if quick else max(turn // 2, _CHUNKED_LEAST)
+        give_way()
+        began = time.monotonic()
     return b"".join(pieces)

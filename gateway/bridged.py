@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-import gevent
 from flask import Response
 
 from gateway import tokens
@@ -31,6 +30,7 @@ from gateway.quirks import Quirk
 from gateway.replies import json_reply
 from gateway.seal import Envelope
 from gateway.services import Services
+from gateway.turns import give_way
 from gateway.types import JSON
 from gateway.upstream import Call, UpstreamRequest
 
@@ -63,10 +63,10 @@ def answer(exchange: Exchange, client: Dialect, upstream: Dialect, raw: bytes) -
     large = len(raw) > _LARGE
     if large:
         # Each step takes a millisecond or two; between them other exchanges get their turn.
-        gevent.sleep(0)
+        give_way()
     translated = translate(exchange, client, upstream, body, client.to_chat)
     if large:
-        gevent.sleep(0)
+        give_way()
     return respond(exchange, translated)
 
 
@@ -76,8 +76,10 @@ def terms_of(exchange: Exchange, requested: object) -> Terms:
         raise RequestError("`model` is missing; it names the model to use.", param="model", code="model_required")
     services = exchange.services
     exchange.apart(lambda: services.models.wait(exchange.key, 2.0))
-    model = services.models.catalog(exchange.key).resolve(requested)
+    catalog = services.models.catalog(exchange.key)
+    model = catalog.resolve(requested)
     exchange.model = model.id
+    exchange.knows_model = catalog.known(requested)
     envelope = Envelope(exchange.key, services.settings.envelope_secret)
     return Terms(model, services.settings.limits, envelope.seal, envelope.open)
 
@@ -127,8 +129,7 @@ def respond(exchange: Exchange, translated: Translated) -> Response:
         run(pieces)
         exchange.status = 200
         exchange.usage = bridge.usage
-        overhead = ("x-gateway-overhead-ms", f"{exchange.own_milliseconds():.2f}")
-        reply = json_reply(bridge.body, 200, [*flow.headers, *translated.warnings, overhead])
+        reply = json_reply(bridge.body, 200, [*flow.headers, *translated.warnings])
         exchange.sending(reply.data)
         exchange.close()
         return reply

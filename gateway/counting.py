@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import gevent
-
 from gateway import tokens
 from gateway.bridged import terms_of
 from gateway.dialects import Translation
 from gateway.exchange import Exchange
 from gateway.jsonbody import load_object
 from gateway.profile import Model, Terms
+from gateway.turns import give_way
 from gateway.types import JSON
 
 
@@ -23,11 +22,7 @@ def count(exchange: Exchange, to_chat: Callable[[JSON, Terms], Translation], raw
         terms_of(exchange, body["model"]) if body.get("model") else Terms(Model(""), exchange.services.settings.limits)
     )
     translation = to_chat(body, terms)
-    total = tokens.count_chat(translation.body, pause=_let_others_run)
+    total = tokens.count_chat(translation.body, pause=give_way)
     exchange.status = 200
     exchange.close()
     return total
-
-
-def _let_others_run() -> None:
-    gevent.sleep(0)

@@ -12,17 +12,24 @@ sends the pieces, fills silence with the dialect's keep-alive, and closes everyt
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, MutableMapping
 from typing import Any, TypeVar
 
-import gevent
-
 from gateway.client_watch import ClientGone, ClientWatch, Woken
-from gateway.errors import GatewayError, ShuttingDown
+from gateway.errors import (
+    GatewayError,
+    ShuttingDown,
+    UpstreamError,
+    UpstreamProtocol,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from gateway.events import Usage
 from gateway.http1 import Head
 from gateway.keys import masked
+from gateway.metrics import Outcome
 from gateway.services import Services
+from gateway.turns import give_way
 from gateway.upstream import Call, UpstreamRequest
 
 T = TypeVar("T")
@@ -33,30 +40,40 @@ _TURN_SECS = 0.002
 Pieces = Generator[bytes | None, None, None]
 """What a flow yields, see above."""
 
+CLIENT_GONE = 499
+"""Status of an answer that nobody was there to read, as nginx counts it."""
+
 
 class Exchange:
-    """The facts of one exchange, gathered as it goes; the log line (and later readers) are made from them."""
+    """The facts of one exchange, gathered as it goes; the log line and the metrics are made from them."""
 
-    def __init__(self, services: Services, environ: Mapping[str, Any], surface: str) -> None:
+    def __init__(self, services: Services, environ: MutableMapping[str, Any], surface: str) -> None:
         self.services = services
         self.environ = environ
         self.surface = surface
         self.id: str = environ["gateway.request_id"]
         self.path: str = environ["PATH_INFO"]
+        environ["gateway.exchange"] = self
         self.watch = ClientWatch.of(environ)
         self.key: str | None = None
         self.model: str | None = None
+        self.knows_model = False
+        """The model is one of the list, not just a name that a client wrote."""
         self.status: int | None = None
         self.upstream_status: int | None = None
         self.usage: Usage | None = None
         self.dropped: tuple[str, ...] = ()
         self.end = "complete"
         """`complete`, `failed`, `client_gone` or `refused`."""
+        self.fault: str | None = None
+        """What the upstream did wrong, as one of few words."""
         self.sent_bytes = 0
         self.waited = 0.0
         """Seconds spent waiting for the upstream."""
         self._started = time.monotonic()
         self._first_byte: float | None = None
+        self._overhead: float | None = None
+        self._streaming = False
         self._spoke = self._started
         self._waited_out = self._started
         self._yielded = self._started
@@ -94,7 +111,7 @@ class Exchange:
             if began - self._yielded > _TURN_SECS:
                 # Both sides may be so fast that no read and no write ever waits.
                 self._yielded = began
-                gevent.sleep(0)
+                give_way()
             silence = self.services.settings.keepalive_secs
             found = read(max(0.001, max(self._spoke, self._waited_out) + silence - began))
             if found is None:
@@ -112,6 +129,7 @@ class Exchange:
         while (head := self.wait(call.head)) is None:
             yield None
         self.upstream_status = head.status
+        self.fault = f"status_{head.status}" if head.status >= 400 else None
         return head
 
     def body(self, call: Call) -> Iterator[bytes | None]:
@@ -127,23 +145,54 @@ class Exchange:
         """Note bytes that go to the client now."""
         self._spoke = time.monotonic()
         if self._first_byte is None:
+            self._overhead = self._own_seconds(self._spoke)
             self._first_byte = self._spoke
         self.sent_bytes += len(data)
 
     def own_milliseconds(self) -> float:
-        """Return the time that passed without waiting for the upstream."""
-        return (time.monotonic() - self._started - self.waited) * 1000
+        """Return the time that passed without waiting for client or upstream, until the first byte of the answer."""
+        return (self._own_seconds(time.monotonic()) if self._overhead is None else self._overhead) * 1000
+
+    def _own_seconds(self, now: float) -> float:
+        receiving: float = self.environ.get("gateway.receiving", 0.0)
+        return now - self._started - self.waited - receiving
+
+    def streams(self) -> None:
+        """Note that the answer goes out as a stream."""
+        self._streaming = True
+        self.services.metrics.streams(1)
+        self.watch.answering()
 
     def close(self) -> None:
-        """Write the log line and end the watch; may be called twice."""
+        """Write the log line, count the exchange and end the watch; may be called twice."""
         if self._closed:
             return
         self._closed = True
         self.watch.close()
         self.services.drain.unregister(self._drain_token)
-        self.services.log.info("exchange", extra={"facts": self._facts()})
+        if self._streaming:
+            self.services.metrics.streams(-1)
+        now = time.monotonic()
+        self.services.metrics.ended(self._outcome(now))
+        self.services.log.info("exchange", extra={"facts": self._facts(now)})
 
-    def _facts(self) -> dict[str, Any]:
+    def _outcome(self, now: float) -> Outcome:
+        first = None if self._first_byte is None else self._first_byte - self._started
+        return Outcome(
+            port=str(self.environ.get("SERVER_PORT")),
+            path=self.path,
+            status=self.status or (CLIENT_GONE if self.end == "client_gone" else 500),
+            end=self.end,
+            duration=now - self._started,
+            first_byte=first,
+            overhead=self.own_milliseconds() / 1000,
+            fault=self.fault,
+            model=self.model if self.knows_model else None,
+            usage=self.usage,
+            dropped=len(self.dropped),
+        )
+
+    def _facts(self, now: float) -> dict[str, Any]:
         first = None if self._first_byte is None else round((self._first_byte - self._started) * 1000, 1)
         facts: dict[str, Any] = {
             "request_id": self.id,
@@ -154,7 +203,7 @@ class Exchange:
             "upstream_status": self.upstream_status,
             "end": self.end,
             "first_byte_ms": first,
-            "duration_ms": round((time.monotonic() - self._started) * 1000, 1),
+            "duration_ms": round((now - self._started) * 1000, 1),
             "bytes": self.sent_bytes,
             "key": masked(self.key),
         }
@@ -188,7 +237,7 @@ class Stream:
         self._begun = False
         self._over = False
         self._probing = False
-        exchange.watch.answering()
+        exchange.streams()
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -255,3 +304,12 @@ def fail(exchange: Exchange, error: GatewayError) -> None:
     """Note that the exchange ended in an error."""
     exchange.end = "failed" if error.status >= 500 else "refused"
     exchange.status = exchange.status or error.status
+    if isinstance(error, UpstreamError):
+        exchange.fault = next((word for kind, word in _FAULTS if isinstance(error, kind)), f"status_{error.status}")
+
+
+_FAULTS: tuple[tuple[type[UpstreamError], str], ...] = (
+    (UpstreamUnreachable, "unreachable"),
+    (UpstreamTimeout, "timeout"),
+    (UpstreamProtocol, "invalid"),
+)

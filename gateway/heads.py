@@ -44,6 +44,8 @@ class Deadlines:
     """From the first byte of a head to its last."""
     idle: float = 60.0
     """Without any byte, between requests and before the first."""
+    body: float = 30.0
+    """Without a new byte of a body."""
     linger: float = 2.0
     """For the rest of a body that nobody wants, so that the client can read the answer before the end."""
 
@@ -142,13 +144,17 @@ def _is_whole(data: bytearray, seen: int) -> bool:
     return False
 
 
+_KEYS = ("AUTHORIZATION", "X-API-KEY", "API-KEY")
+"""Headers that hold a key: sent twice, their values would be joined to one that nobody meant."""
+
+
 def _check_framing(message: Any) -> None:
     """Refuse what could be read in two ways. Raises: ParseException."""
     names = [name for name, _ in message.headers]
     if message.version >= (1, 1) and "HOST" not in names:
         raise ParseException("no Host")
-    if names.count("AUTHORIZATION") > 1:
-        raise ParseException("two Authorization headers")
+    if any(names.count(name) > 1 for name in _KEYS):
+        raise ParseException("two keys")
     codings = [value.lower() for name, value in message.headers if name == "TRANSFER-ENCODING"]
     if codings and codings != ["chunked"]:
         raise ParseException("a transfer coding that is not understood")

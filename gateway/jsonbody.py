@@ -7,6 +7,8 @@ where that standard leaves a choice:
     NaN, Infinity, 1e999        refused
     invalid UTF-8               refused, as are lone surrogates: no upstream could be sent them
     nesting                     at most `DEPTH_LIMIT` objects and arrays within each other
+    number of values            at most `VALUES_LIMIT`: 20 million empty arrays fit into 64 MiB, and would take
+                                2 GB of memory and all of a worker's time for ten seconds
     a key that comes twice      the last one counts
     integers over 64 bits       become floats, as they do in JavaScript; a field that must be an integer is
                                 refused where it is read
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import Any
 
 import orjson
@@ -28,9 +31,14 @@ from gateway.types import JSON
 DEPTH_LIMIT = 500
 """Objects and arrays that may stand within each other, the outermost included."""
 
+VALUES_LIMIT = 300_000
+"""Commas and opening brackets that a body may have outside its strings: its values, more or less."""
+
 
 def load_object(raw: bytes) -> JSON:
     """Return the JSON object of a client's body. Raises: RequestError."""
+    if len(raw) > VALUES_LIMIT and _too_many(raw):
+        raise RequestError(_MANY, code="invalid_json")
     try:
         body = orjson.loads(raw)
         fault = None
@@ -97,6 +105,7 @@ _KINDS: dict[type[Any], str] = {
 }
 
 
+_MANY = f"The request body is not accepted: its JSON has more than {VALUES_LIMIT} values."
 _NESTED = f"The request body is not accepted: its JSON is nested deeper than {DEPTH_LIMIT} levels."
 
 
@@ -118,6 +127,24 @@ def _fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
     if error.msg.startswith("depth limit"):
         return _NESTED
     return f"The request body is not valid JSON: {error.msg} (line {error.lineno}, column {error.colno})."
+
+
+_MARKS = (b",", b"[", b"{")
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
+"""A string (at the end of a cut body: what there is of it), or a mark."""
+
+
+def _too_many(raw: bytes) -> bool:
+    if sum(map(raw.count, _MARKS)) <= VALUES_LIMIT:
+        return False
+    # Many of them, but a long text has commas too: only those outside strings count. In correct JSON at most two
+    # strings stand before each, so that the look through a faulty one is bounded as well.
+    marks = 0
+    for seen, token in enumerate(_TOKEN.finditer(raw)):
+        marks += token[0] in _MARKS
+        if marks > VALUES_LIMIT or seen > 3 * VALUES_LIMIT:
+            return True
+    return False
 
 
 def _too_deep(body: JSON) -> bool:

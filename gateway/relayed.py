@@ -36,8 +36,10 @@ def chat_body(exchange: Exchange, raw: bytes) -> bytes:
     if isinstance(requested, str) and requested:
         models = exchange.services.models
         exchange.apart(lambda: models.wait(exchange.key, 2.0))
-        model_id = models.catalog(exchange.key).resolve(requested).id
+        catalog = models.catalog(exchange.key)
+        model_id = catalog.resolve(requested).id
         exchange.model = model_id
+        exchange.knows_model = catalog.known(requested)
     changes = relay_edits(body, model_id if isinstance(model_id, str) else None)
     if not changes:
         return raw

@@ -12,14 +12,13 @@ The application is made once, before the fork, so that its faults end the start 
 from __future__ import annotations
 
 import contextlib
-import os
+import gc
 import resource
 import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -32,11 +31,15 @@ from gateway.config import Settings, name_of
 from gateway.drain import Drain
 from gateway.heads import HEADER_LINE_LIMIT, HEADER_LINES_LIMIT, Deadlines
 from gateway.listeners import listen
+from gateway.metrics_folder import MetricsFolder, memory_folder
 from gateway.setting import SettingError
 from gateway.worker import LAST_WORDS_SECS, Worker
 
+if TYPE_CHECKING:
+    from gateway.metrics import Metrics
+
 WSGIApp = Callable[..., Any]
-MakeApp = Callable[[Settings, Drain], WSGIApp]
+MakeApp = Callable[[Settings, Drain, "Metrics"], WSGIApp]
 
 _CONNECTIONS = 4000
 """Most client connections of one worker."""
@@ -54,13 +57,25 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
     """Serve until a signal comes; never returns, but exits. Raises: SettingError before anything is served."""
     service_log.configure(settings.log_level)
     listeners = listen(settings)
-    drain = Drain()
-    wsgi = (make_app or _gateway)(settings, drain)
-    server = Server(settings, wsgi, drain, deadlines or Deadlines(), [sock.detach() for sock in listeners])
-    server.run()
+    try:
+        folder = MetricsFolder()
+    except OSError as error:
+        raise SettingError("TMPDIR", f"there is no folder for temporary files: {error.strerror}") from error
+    try:
+        from gateway.metrics import Metrics  # counts where the folder says
+
+        drain, metrics = Drain(), Metrics()
+        wsgi = (make_app or _gateway)(settings, drain, metrics)
+        descriptors = [sock.detach() for sock in listeners]
+        # What is loaded now stays for good: a collection that looked through it would stop all streams for 30 ms.
+        gc.collect()
+        gc.freeze()
+        Server(settings, wsgi, drain, metrics, folder, deadlines or Deadlines(), descriptors).run()
+    finally:
+        folder.remove()
 
 
-def _gateway(settings: Settings, drain: Drain) -> WSGIApp:
+def _gateway(settings: Settings, drain: Drain, metrics: Metrics) -> WSGIApp:
     from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
 
     if settings.models_file is not None:
@@ -73,18 +88,27 @@ def _gateway(settings: Settings, drain: Drain) -> WSGIApp:
         failures=settings.breaker_failures,
         cooldown=settings.breaker_cooldown_secs,
     )
-    return build(settings, breaker=breaker, drain=drain)
+    return build(settings, breaker=breaker, drain=drain, counts=metrics)
 
 
 class Server(BaseApplication):
     """The gunicorn application; workers find here what they need."""
 
     def __init__(
-        self, settings: Settings, wsgi: WSGIApp, drain: Drain, deadlines: Deadlines, descriptors: list[int]
+        self,
+        settings: Settings,
+        wsgi: WSGIApp,
+        drain: Drain,
+        metrics: Metrics,
+        folder: MetricsFolder,
+        deadlines: Deadlines,
+        descriptors: list[int],
     ) -> None:
         self.settings = settings
         self.drain = drain
+        self.metrics = metrics
         self.deadlines = deadlines
+        self._folder = folder
         self._wsgi = wsgi
         self._descriptors = descriptors
         super().__init__()
@@ -92,15 +116,17 @@ class Server(BaseApplication):
     def load_config(self) -> None:
         """Hand gunicorn its settings; its own environment variables and files count for nothing."""
         settings = self.settings
+        folder = memory_folder()
         values = {
             "bind": [f"fd://{descriptor}" for descriptor in self._descriptors],
             "workers": settings.workers,
             "worker_class": Worker,
             "worker_connections": _connections(),
-            "worker_tmp_dir": _memory_folder(),
+            "worker_tmp_dir": folder and str(folder),
             "timeout": 60,
             "graceful_timeout": int(settings.shutdown_grace_secs + LAST_WORDS_SECS + 2),
             "preload_app": True,
+            "child_exit": lambda _, worker: self._folder.retire(worker.pid),
             "limit_request_fields": HEADER_LINES_LIMIT,
             "limit_request_field_size": HEADER_LINE_LIMIT,
             "http_parser": "python",
@@ -195,9 +221,3 @@ def _connections() -> int:
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
     return max(1, (allowed - _DESCRIPTORS_SPARE) // 2)
-
-
-def _memory_folder() -> str | None:
-    """Return a folder for gunicorn's heartbeat files that needs no disk; None leaves the choice to it."""
-    folder = Path("/dev/shm")
-    return str(folder) if os.access(folder, os.W_OK) else None

@@ -12,6 +12,7 @@ from gateway.config import Settings
 from gateway.dialects import NewId, Now
 from gateway.drain import Drain
 from gateway.listing import ModelList
+from gateway.metrics import Metrics
 from gateway.quirks import Quirks
 from gateway.upstream import Transport
 
@@ -35,6 +36,7 @@ class Services:
     models: ModelList
     breaker: Breaker
     drain: Drain
+    metrics: Metrics = field(default_factory=Metrics)
     quirks: Quirks = field(default_factory=Quirks)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("gateway"))
     new_id: NewId = new_id

@@ -20,6 +20,7 @@ import ctypes
 import os
 import signal
 import socket
+import threading
 import time
 from email.utils import formatdate
 from functools import lru_cache, partial
@@ -76,6 +77,7 @@ class Worker(GeventWorker):
         servers = [self._serve(sock, pool) for sock in self.sockets]
         while self.alive:
             self.notify()
+            self.app.metrics.worker(len(pool), len(pool) + threading.active_count())
             self._stopping.wait(1.0)
         for server in servers:
             server.close()
@@ -147,6 +149,7 @@ class Worker(GeventWorker):
     def _answer(self, listener: Any, request: Any, reader: HeadReader, client: Any, addr: Any) -> bool:
         """Serve one request; tell whether the connection goes on."""
         response, environ = wsgi.create(request, client, addr, listener, self.cfg, response_class=Answer)
+        environ["gateway.body_secs"] = self.app.deadlines.body
         body = request.body
 
         def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
@@ -182,8 +185,10 @@ class Worker(GeventWorker):
 
     def _refuse(self, client: Any, exc: BaseException) -> None:
         """Answer a request that does not reach the application."""
+        error = fault_of(exc)
+        self.app.metrics.answered(str(client.getsockname()[1]), "", error.status)
         client.settimeout(_REFUSAL_SECS)
-        client.sendall(format_refusal(fault_of(exc), self._cors.headers({})))
+        client.sendall(format_refusal(error, self._cors.headers({})))
         self._linger(client)
 
     def _linger(self, client: Any) -> None:

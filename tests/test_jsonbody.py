@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import RequestError
-from gateway.jsonbody import DEPTH_LIMIT, dump, load_object, load_upstream
+from gateway.jsonbody import DEPTH_LIMIT, VALUES_LIMIT, dump, load_object, load_upstream
 
 ACCEPTED: dict[str, tuple[bytes, dict[str, Any]]] = {
     "empty-object": (b"{}", {}),
@@ -170,3 +170,30 @@ def test_any_bytes(raw: bytes) -> None:
         dump(load_upstream(raw))
     except ValueError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":[' + b"1," * VALUES_LIMIT + b"1]}",
+        b'{"a":[' + b"[]," * VALUES_LIMIT + b"[]]}",
+        b'{"a":' + b'"",' * 10 + b'"\\"' * (4 * VALUES_LIMIT),
+        b"[" * (VALUES_LIMIT + 1),
+        b'""' * (4 * VALUES_LIMIT) + b"," * (VALUES_LIMIT + 1),
+    ],
+    ids=["numbers", "arrays", "open-string", "open-arrays", "strings-alone"],
+)
+def test_more_values_than_any_client_sends_are_refused(raw: bytes) -> None:
+    with pytest.raises(RequestError) as caught:
+        load_object(raw)
+    assert caught.value.code == "invalid_json"
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a, [b] {c} " * 200_000, '\\", [' * 200_000, "x" * 1_000_000],
+    ids=["commas", "quotes", "none"],
+)
+def test_commas_and_brackets_within_texts_are_no_values(text: str) -> None:
+    assert load_object(json.dumps({"a": text}).encode()) == {"a": text}

@@ -40,6 +40,7 @@ TESTED_ELSEWHERE = {
     "gateway/relayed.py": "tests/routes/test_chat.py",
     "gateway/replies.py": "tests/test_app.py",
     "gateway/routes/health.py": "tests/test_app.py",
+    "gateway/routes/metrics.py": "tests/test_metrics.py",
     "gateway/services.py": "tests/test_app.py",
     "gateway/types.py": "tests/test_layout.py",
     "gateway/worker.py": "tests/test_server.py",

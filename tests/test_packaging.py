@@ -6,9 +6,10 @@ import ast
 import os
 import re
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 
 import pytest
+from packaging.requirements import Requirement
 
 from gateway.config import declared
 from tests.support.gateway import ROOT
@@ -55,6 +56,39 @@ def test_what_is_imported_is_pinned(folder: str, names: list[str]) -> None:
     for module in sorted(imported(folder)):
         candidates = {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners[module]}
         assert candidates & pinned, f"{module} is imported, but {candidates} is not pinned"
+
+
+def locked() -> dict[str, tuple[str, int]]:
+    """Return version and number of hashes of each package that the image installs."""
+    text = (ROOT / "requirements.lock").read_text()
+    entries = re.findall(r"^([a-z0-9-]+)==(\S+) \\\n((?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+    assert text.count("==") == len(entries), "each package with its hashes"
+    return {name: (version, hashes.count("sha256")) for name, version, hashes in entries}
+
+
+def test_the_image_installs_what_is_pinned_and_each_file_by_its_hash() -> None:
+    image = locked()
+    for name, version in requirements("requirements.txt").items():
+        assert image[name][0] == version, f"{name}: run `make lock`"
+    assert all(hashes for _, hashes in image.values())
+    assert "://" not in (ROOT / "requirements.lock").read_text()
+    assert "--require-hashes --only-binary :all:" in (ROOT / "Dockerfile").read_text()
+
+
+def test_nothing_that_is_needed_is_missing_in_the_image() -> None:
+    image = locked()
+    waiting = list(requirements("requirements.txt"))
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        assert name in image, f"{name}: run `make lock`"
+        for line in requires(name) or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                waiting.append(re.sub(r"[-_.]+", "-", needed.name).lower())
 
 
 def test_the_container_is_passed_every_setting() -> None:

@@ -15,6 +15,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -36,6 +37,8 @@ START_SECS = 30.0
 
 class Gateway:
     """One running gateway; a context manager that ends it with SIGTERM and expects exit code 0."""
+
+    program = "openai_proxy.py"
 
     def __init__(self, backend_url: str, **env: str) -> None:
         self.env = env
@@ -68,6 +71,18 @@ class Gateway:
         """The JSON lines of its service log."""
         lines = [line for line in list(self.stderr) if line.startswith("{")]
         return [json.loads(line) for line in lines]
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that serve."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(child) for child in children.split()]
+
+    def memory(self, what: str = "Pss") -> int:
+        """Return the memory of the workers in bytes: their proportional share, or with `VmHWM` the most ever."""
+        file = "smaps_rollup" if what == "Pss" else "status"
+        texts = [Path(f"/proc/{worker}/{file}").read_text() for worker in self.workers]
+        return sum(int(re.findall(rf"^{what}:\s+(\d+) kB", text, re.MULTILINE)[0]) * 1024 for text in texts)
 
     def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 15.0) -> int:
         """End the gateway and return its exit code; may be called twice. Raises: AssertionError if it stays."""
@@ -105,7 +120,7 @@ class Gateway:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "openai_proxy.py")],
+            [sys.executable, str(ROOT / self.program)],
             cwd=self._home.name,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -204,6 +219,13 @@ class Gateway:
     def connect(self, port: int | None = None, timeout: float = 10.0) -> RawClient:
         """Open a plain socket to the responses port, unless another is named."""
         return RawClient(port or self.responses_port, timeout)
+
+
+class ImpatientGateway(Gateway):
+    """The same with short deadlines towards clients, in seconds, see `tests/support/impatient.py`."""
+
+    program = "tests/support/impatient.py"
+    head, idle, body = 1.0, 2.0, 1.0
 
 
 def free_ports(count: int) -> list[int]:

@@ -29,7 +29,7 @@ from gateway.setting import SettingError
 class App:
     """Each path shows one thing that an application may do."""
 
-    def __init__(self, settings: Settings, drain: Drain) -> None:
+    def __init__(self, settings: Settings, drain: Drain, metrics: Any) -> None:
         self._drain = drain
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
@@ -89,7 +89,7 @@ def _whole(start: Any, body: bytes, status: str = "200 OK") -> Iterable[bytes]:
 if __name__ == "__main__":
     try:
         flags = dict(flag.split("=", 1) for flag in sys.argv[4:])
-        serve(Settings.load(flags, os.environ), App, Deadlines(*map(float, sys.argv[1:4])))
+        serve(Settings.load(flags, os.environ), App, Deadlines(*map(float, sys.argv[1:3]), linger=float(sys.argv[3])))
     except SettingError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
