@@ -80,7 +80,7 @@ class Asked:
         """Read the model list anew; tell whether it knows the name in another case."""
         models = self._exchange.services.models
         self._exchange.apart(lambda: models.refresh(self._exchange.key))
-        found = models.catalog(self._exchange.key).resolve(self._requested)
+        found = models.catalog(self._exchange.key).named(self._requested).model
         if found.id == self.model.id:
             return False
         self.model = found
