@@ -88,8 +88,9 @@ def test_every_room_has_its_test(room: Path) -> None:
     assert (ROOT / TESTED_ELSEWHERE.get(str(room), own)).exists(), own
 
 
-def test_every_golden_stream_has_its_expectation() -> None:
-    folder = ROOT / "tests" / "golden" / "streams"
-    streams = {path.stem for path in folder.glob("*.sse")}
+@pytest.mark.parametrize("folder", ["streams", "responses-streams"])
+def test_every_golden_stream_has_its_expectation(folder: str) -> None:
+    golden = ROOT / "tests" / "golden" / folder
+    streams = {path.stem for path in golden.glob("*.sse")}
     assert streams
-    assert streams == {path.stem for path in folder.glob("*.json")}
+    assert streams == {path.stem for path in golden.glob("*.json")}

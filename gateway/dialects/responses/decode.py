@@ -25,6 +25,7 @@ import orjson
 
 from gateway.dialects.chat.read import load, read_usage, usage_of, word
 from gateway.dialects.responses.growing import (
+    ITEMS_LIMIT,
     Blocks,
     Call,
     CustomCall,
@@ -145,21 +146,16 @@ class Decoder:
         if not isinstance(event, dict):
             return self._failed(UpstreamProtocol("The upstream sent a stream frame that is not a JSON object."))
         kind = word(event.get("type")) or frame.event or ""
-        out: list[Event] = []
         delta = _DELTAS.get(kind)
-        if delta is not None:
-            source, member = delta
-            text = event.get("delta")
-            if isinstance(text, str) and text:
-                item = self._item_of(event, _ITEM_OF[source])
-                logprobs = event.get("logprobs")
-                tokens = logprobs_of(logprobs) if logprobs else None
-                try:
-                    item.delta(source, _index(event, member), text, tokens, out)
-                except UpstreamProtocol as fault:
-                    return out + self._failed(fault)
-            return out
-        return self._guarded(lambda event, out: self._rare(kind, event, out), event)
+        out: list[Event] = []
+        try:
+            if delta is not None:
+                self._delta(*delta, event, out)
+            else:
+                self._rare(kind, event, out)
+        except GatewayError as fault:
+            return out + self._failed(fault)
+        return out
 
     def _guarded(self, take: Callable[[JSON, list[Event]], None], value: JSON) -> list[Event]:
         """Return the events that a step makes; a fault of the upstream's ends them."""
@@ -169,6 +165,15 @@ class Decoder:
         except GatewayError as fault:
             return out + self._failed(fault)
         return out
+
+    def _delta(self, source: Source, member: str, event: JSON, out: list[Event]) -> None:
+        text = event.get("delta")
+        if not isinstance(text, str) or not text:
+            return
+        item = self._item_of(event, _ITEM_OF[source])
+        if not item.ended:
+            logprobs = event.get("logprobs")
+            item.delta(source, _index(event, member), text, logprobs_of(logprobs) if logprobs else None, out)
 
     def _rare(self, kind: str, event: JSON, out: list[Event]) -> None:
         """Take an event that is no fragment."""
@@ -184,8 +189,9 @@ class Decoder:
             self._item_done(event, out)
         elif kind == "response.output_text.annotation.added":
             value = event.get("annotation")
-            if isinstance(value, dict) and word(value.get("type")):
-                self._item_of(event, Message).annotate(_index(event, "content_index"), value, out)
+            item = self._item_of(event, Message)
+            if isinstance(value, dict) and word(value.get("type")) and not item.ended:
+                item.annotate(_index(event, "content_index"), value, out)
 
     def _begin(self, response: JSON) -> None:
         created = response.get("created_at")
@@ -207,12 +213,13 @@ class Decoder:
         whole = _object(event.get("item"))
         make = _ITEMS.get(whole.get("type"), Item)
         item = self._find(event) or self._by_id(whole) or self._new(make, event, whole)
-        if item in self._open:
+        if not item.ended:
             item.complete(whole, out)
             self._close(item, whole.get("status") == "incomplete", out)
 
     def _close(self, item: Item, cut: bool, out: list[Event]) -> None:
         self._open.remove(item)
+        item.ended = True
         item.end(cut, out)
 
     def _item_of(self, event: JSON, make: Callable[[Blocks], Item]) -> Item:
@@ -227,17 +234,21 @@ class Decoder:
         return self._open[-1] if self._open and "item" not in event else None
 
     def _by_id(self, item: JSON) -> Item | None:
+        """Find an item that has not ended by its own id; a second one may have the same."""
         id = item.get("id")
-        return self._by_key.get(id) if isinstance(id, str) else None
+        found = self._by_key.get(id) if isinstance(id, str) else None
+        return None if found is None or found.ended else found
 
     def _new(self, make: Callable[[Blocks], Item], event: JSON, item: JSON) -> Item:
+        if len(self._items) >= ITEMS_LIMIT:
+            raise UpstreamProtocol(f"The upstream's answer has more than {ITEMS_LIMIT} items.")
         made = make(self._blocks)
         self._items.append(made)
         self._open.append(made)
         index = event.get("output_index")
         for key in (index, item.get("id"), event.get("item_id")):
             if isinstance(key, int | str):
-                self._by_key.setdefault(key, made)
+                self._by_key[key] = made
         return made
 
     # --- the end -------------------------------------------------------------------------------------------
@@ -275,7 +286,7 @@ class Decoder:
             return
         for whole in output:
             item = self._by_id(whole)
-            if item in self._open and item is not None:
+            if item is not None:
                 item.complete(whole, out)
                 self._close(item, whole.get("status") == "incomplete", out)
 

@@ -24,7 +24,6 @@ import orjson
 
 from gateway.dialects.chat.read import word
 from gateway.dialects.chat.wire import annotation_from_chat
-from gateway.errors import UpstreamProtocol
 from gateway.events import Annotation, BlockEnd, BlockStart, Delta, Event, Kind, Start
 from gateway.json_scan import ObjectScan
 from gateway.types import JSON
@@ -58,9 +57,7 @@ class Blocks:
             out.append(self.start)
 
     def open(self, out: list[Event], kind: Kind, call_id: str | None = None, name: str | None = None) -> int:
-        """Begin a block; return its number. Raises: UpstreamProtocol where there are too many."""
-        if self._next >= ITEMS_LIMIT:
-            raise UpstreamProtocol(f"The upstream's answer has more than {ITEMS_LIMIT} items.")
+        """Begin a block; return its number."""
         self.begin(out)
         block = self._next
         self._next += 1
@@ -83,6 +80,7 @@ class Item:
     """An item of which nothing is told; the base of the others."""
 
     def __init__(self, blocks: Blocks) -> None:
+        self.ended = False
         self._blocks = blocks
         self._came: dict[tuple[Source, int], list[str]] = {}
 
@@ -256,7 +254,7 @@ class Call(Item):
 
     def end(self, cut: bool, out: list[Event]) -> None:
         """See `Item`."""
-        if self._block is None:
+        if self._block is None:  # nobody can run a call without a name
             return
         if self._scan.state == "inside":
             # llama.cpp says `completed` also where the token limit cut the arguments.
