@@ -195,22 +195,17 @@ def is_half(block: Block, custom: Iterable[str]) -> bool:
 def grouped(events: list[Event]) -> list[Block]:
     """Return the blocks, those of one message joined."""
     said = {event.block for event in events if isinstance(event, Delta)}
-    blocks: list[Block] = []
+    blocks: dict[tuple[int, str], Block] = {}
     by_number: dict[int, Block] = {}
-    message: dict[str, Block] = {}
+    place = 0
     for event in events:
         match event:
             case BlockStart(number, kind, call_id, name):
-                if kind == "tool_call" or (kind == "reasoning" and number in said):
-                    message = {}
-                block = message.get(kind) or Block(kind, name, call_id)
-                if kind in message:
-                    by_number[number] = block
-                    continue
-                if kind in ("text", "refusal"):
-                    message[kind] = block
-                blocks.append(block)
-                by_number[number] = block
+                apart = kind == "tool_call" or (kind == "reasoning" and number in said)
+                place += apart
+                # Within a message it is chance which of text and refusal is told of first.
+                by_number[number] = blocks.setdefault((place, kind), Block(kind, name, call_id))
+                place += apart
             case Delta(number, text, logprobs):
                 by_number[number].text += text
                 by_number[number].tokens += [entry["token"] for entry in logprobs or ()]
@@ -218,7 +213,7 @@ def grouped(events: list[Event]) -> list[Block]:
                 by_number[number].remarks.append(value)
             case _:
                 pass
-    return blocks
+    return [block for _, block in sorted(blocks.items(), key=lambda item: item[0])]
 
 
 def counts(usage: Usage) -> tuple[int, ...] | None:
