@@ -24,7 +24,7 @@ from gateway.dialects.responses.decode import Decoder
 from gateway.dialects.responses.echo import echo
 from gateway.dialects.responses.encode import Encoder
 from gateway.dialects.responses.freeform import Freeform
-from gateway.events import Annotation, BlockStart, Delta, Event, Failure, Finish, Usage
+from gateway.events import Annotation, BlockEnd, BlockStart, Delta, Event, Failure, Finish, Usage
 from gateway.filters.calls import CallsFilter
 from gateway.filters.think import ThinkFilter
 from gateway.filters.usage import UsageFilter
@@ -164,6 +164,7 @@ class Block:
     text: str = ""
     tokens: list[str] = dataclasses.field(default_factory=list)
     remarks: list[Any] = dataclasses.field(default_factory=list)
+    cut: bool = dataclasses.field(default=False, compare=False)
 
 
 def spelled(events: list[Event], custom: Iterable[str] = ()) -> Any:
@@ -178,7 +179,7 @@ def spelled(events: list[Event], custom: Iterable[str] = ()) -> Any:
     told = [block for block in grouped(events) if block.text or block.remarks or block.kind == "tool_call"]
     for block in told:
         if block.name in custom:
-            block.text = raw_of(block.text)
+            block.text = raw_of(block.text, cut=block.cut)
         elif block.kind == "tool_call":
             block.text = block.text.strip() or "{}"
     cut = finish.reason in ("length", "content_filter") or any(is_half(block, custom) for block in told)
@@ -211,6 +212,8 @@ def grouped(events: list[Event]) -> list[Block]:
                 by_number[number].tokens += [entry["token"] for entry in logprobs or ()]
             case Annotation(number, value):
                 by_number[number].remarks.append(value)
+            case BlockEnd(number, cut=cut):
+                by_number[number].cut = cut
             case _:
                 pass
     return [block for _, block in sorted(blocks.items(), key=lambda item: item[0])]
@@ -223,7 +226,7 @@ def counts(usage: Usage) -> tuple[int, ...] | None:
     return told if any(told) else None
 
 
-def raw_of(arguments: str) -> str:
+def raw_of(arguments: str, *, cut: bool) -> str:
     """Return the raw input that a custom tool gets."""
     freeform = Freeform("patch")
-    return freeform.feed(arguments) + freeform.finish(cut=False)
+    return freeform.feed(arguments) + freeform.finish(cut=cut)
