@@ -89,6 +89,8 @@ def remedy_for(error: UpstreamStatus, body: Mapping[str, Any]) -> Remedy | None:
     `body` is the request as it was sent, of Chat or of Responses. An upstream may refuse a field by 400 or 422,
     and by 500 where its own validator falls over (llama_cpp.server).
     """
+    if error.status in (400, 404) and _refuses_reasoning(error, body):
+        return Remedy(omit="reasoning_content")
     if error.status not in (400, 422, 500):
         return None
     message = error.message
@@ -102,8 +104,6 @@ def remedy_for(error: UpstreamStatus, body: Mapping[str, Any]) -> Remedy | None:
         named = sent in message or error.param == sent
         if named and sent in _OTHER_NAME and _REFUSED_WORDS.search(message):
             return Remedy(max_tokens_field=_OTHER_NAME[sent])
-    if _refuses_reasoning(error, body):
-        return Remedy(omit="reasoning_content")
     if error.param in _BY_PARAM and error.param in body:
         return Remedy(omit=error.param)
     for name in _OPTIONAL:
@@ -149,13 +149,16 @@ def _has(body: Mapping[str, Any], name: str) -> bool:
 
 
 def _refuses_reasoning(error: UpstreamStatus, body: Mapping[str, Any]) -> bool:
-    """Tell whether a Responses upstream refuses an item of reasoning that it did not seal itself."""
-    place = _INPUT_ITEM.match(error.param or "")
+    """Tell whether a Responses upstream refuses reasoning in plain text: by its place, or by its id as not found."""
     items = body.get("input")
-    if place is None or not isinstance(items, list) or int(place[1]) >= len(items):
+    if not isinstance(items, list):
         return False
-    item = items[int(place[1])]
-    return item["type"] == "reasoning" and "encrypted_content" not in item
+    place = _INPUT_ITEM.match(error.param or "")
+    named = int(place[1]) if place else None
+    return any(
+        item["type"] == "reasoning" and "id" in item and (index == named or item["id"] in error.message)
+        for index, item in enumerate(items)
+    )
 
 
 def _figure(message: str) -> int | None:

@@ -18,6 +18,7 @@ Reference: OpenAI API, "Create a model response".
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -132,7 +133,7 @@ class _Conversation:
         if sealed and self._replay != "off":
             items += [{"type": "reasoning", "summary": [], "encrypted_content": envelope} for envelope in sealed]
         elif thought and self._replay == "field":
-            items.append({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": thought}]})
+            items.append(_thought(thought))
         elif thought and self._replay == "think":
             text = thinking(thought, text)
         if text:
@@ -146,6 +147,12 @@ class _Conversation:
             return {"type": "function_call", "call_id": id, "name": name, "arguments": arguments}
         self._custom_calls.add(id)
         return {"type": "custom_tool_call", "call_id": id, "name": name, "input": _raw_input(arguments)}
+
+
+def _thought(text: str) -> JSON:
+    """Return reasoning in plain text. vLLM refuses it without an id, llama.cpp without the member `content`."""
+    id = f"rs_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+    return {"type": "reasoning", "id": id, "summary": [], "content": [{"type": "reasoning_text", "text": text}]}
 
 
 def _raw_input(arguments: str) -> str:
