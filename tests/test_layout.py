@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
     "gateway/dialects/registry.py": "tests/test_app.py",
     "gateway/dialects/responses/calls.py": "tests/dialects/responses/test_encode.py",
     "gateway/dialects/responses/context.py": "tests/dialects/responses/test_encode.py",
+    "gateway/dialects/responses/growing.py": "tests/dialects/responses/test_streams.py",
     "gateway/dialects/responses/items.py": "tests/dialects/responses/test_encode.py",
     "gateway/dialects/responses/wire.py": "tests/dialects/responses/test_encode.py",
     "gateway/errors.py": "tests/routes/test_responses.py",

@@ -66,7 +66,7 @@ def offer(body: JSON, intake: Intake) -> Offer:
             raise shape.wrong(path, "a function (an object)", function)
         # Who sends both means the same tools: the newer form counts.
         if function.get("name") not in found.names or not tools:
-            _take({"type": "function", "function": function}, path, found, intake)
+            _add("function", function, path, found)
     if search is not None:
         found.tools.append(_web_search(search))
     return found
@@ -95,16 +95,14 @@ def _take(tool: Any, path: str, found: Offer, intake: Intake) -> None:
         raise shape.wrong(path, "a tool (an object)", tool)
     kind = shape.text(tool, "type", path)
     if kind in _CLIENT_RUN:
-        inner, place = unnested(tool, kind, path)
-        _check(inner, kind, place, found)
-        found.tools.append({"type": kind, kind: {name: inner[name] for name in inner if name != "type"}})
+        _add(kind, *unnested(tool, kind, path), found)
     elif kind.startswith(_SERVED):
         found.tools.append(tool)
     else:
         intake.dropped.append(path)
 
 
-def _check(tool: JSON, kind: str, path: str, found: Offer) -> None:
+def _add(kind: str, tool: JSON, path: str, found: Offer) -> None:
     name = shape.name(tool, "name", path)
     if not _NAME.match(name):
         raise shape.fault(
@@ -117,6 +115,7 @@ def _check(tool: JSON, kind: str, path: str, found: Offer) -> None:
     shape.mapping(tool, "parameters", path)
     shape.boolean(tool, "strict", path)
     shape.mapping(tool, "format", path)
+    found.tools.append({"type": kind, kind: {key: value for key, value in tool.items() if key != "type"}})
 
 
 def _web_search(options: JSON) -> JSON:

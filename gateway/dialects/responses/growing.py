@@ -234,13 +234,13 @@ class Call(Item):
         self._block = self._blocks.call(out, word(item.get("call_id")) or word(item.get("id")), name)
         held = "".join(self._came.get((self.source, 0), ()))
         if held:
-            self._tell(held, out)
+            self._tell(self._block, held, out)
 
     def delta(self, source: Source, index: int, text: str, logprobs: list[Any] | None, out: list[Event]) -> None:
         """See `Item`."""
         self._note(self.source, 0, text)
         if self._block is not None:
-            self._tell(text, out)
+            self._tell(self._block, text, out)
 
     def complete(self, item: JSON, out: list[Event]) -> None:
         """See `Item`."""
@@ -263,10 +263,9 @@ class Call(Item):
             out.append(Delta(self._block, "{}"))
         out.append(BlockEnd(self._block, cut=cut))
 
-    def _tell(self, text: str, out: list[Event]) -> None:
-        if self._block is not None:
-            self._scan.feed(text)
-            out.append(Delta(self._block, text))
+    def _tell(self, block: int, text: str, out: list[Event]) -> None:
+        self._scan.feed(text)
+        out.append(Delta(block, text))
 
 
 class CustomCall(Call):
@@ -285,11 +284,10 @@ class CustomCall(Call):
                 out.append(Delta(self._block, '"}' if self._opened else '{"input":""}'))
             out.append(BlockEnd(self._block, cut=cut))
 
-    def _tell(self, text: str, out: list[Event]) -> None:
-        if self._block is not None:
-            spelled = orjson.dumps(text)[1:-1].decode()
-            out.append(Delta(self._block, spelled if self._opened else f'{{"input":"{spelled}'))
-            self._opened = True
+    def _tell(self, block: int, text: str, out: list[Event]) -> None:
+        spelled = orjson.dumps(text)[1:-1].decode()
+        out.append(Delta(block, spelled if self._opened else f'{{"input":"{spelled}'))
+        self._opened = True
 
 
 def logprobs_of(value: Any) -> list[Any] | None:
