@@ -68,11 +68,9 @@ class Asked:
 
     def _repaired(self, error: UpstreamStatus, body: JSON, quirk: Quirk) -> Quirk | None:
         """Return what to send with instead, or None where the refusal stands."""
-        if error.status == 404:
-            return quirk if self._renamed() else None
         remedy = remedy_for(error, body)
         if remedy is None:
-            return None
+            return quirk if error.status == 404 and self._renamed() else None
         repaired = quirk.with_remedy(remedy)
         return None if repaired == quirk else repaired
 
@@ -80,7 +78,7 @@ class Asked:
         """Read the model list anew; tell whether it knows the name in another case."""
         models = self._exchange.services.models
         self._exchange.apart(lambda: models.refresh(self._exchange.key))
-        found = models.catalog(self._exchange.key).resolve(self._requested)
+        found = models.catalog(self._exchange.key).named(self._requested).model
         if found.id == self.model.id:
             return False
         self.model = found

@@ -5,7 +5,7 @@ load, translate ── ask (repairs) ── bridge: decode, filter, encode ─�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from flask import Response
 from gateway import tokens
 from gateway.asking import Asked
 from gateway.bridge import Bridge
-from gateway.dialects import Dialect, Filter, Translation
-from gateway.dialects.chat.request import for_upstream
+from gateway.dialects import HUB_KEY, Dialect, Filter
+from gateway.dialects.registry import UPSTREAMS
 from gateway.errors import GatewayError, RequestError, UpstreamProtocol
 from gateway.exchange import Exchange, Pieces, Stream, begin, fail, run
 from gateway.filters.calls import CallsFilter
@@ -57,14 +57,14 @@ class Translated:
     warnings: Headers
 
 
-def answer(exchange: Exchange, client: Dialect, upstream: Dialect, raw: bytes) -> Response:
+def answer(exchange: Exchange, client: Dialect, raw: bytes) -> Response:
     """Answer a request of a client dialect through the upstream. Raises: GatewayError before the first byte."""
     body = load_object(raw)
     large = len(raw) > _LARGE
     if large:
         # Each step takes a millisecond or two; between them other exchanges get their turn.
         give_way()
-    translated = translate(exchange, client, upstream, body, client.to_chat)
+    translated = translate(exchange, client, body)
     if large:
         give_way()
     return respond(exchange, translated)
@@ -76,39 +76,46 @@ def terms_of(exchange: Exchange, requested: object) -> Terms:
         raise RequestError("`model` is missing; it names the model to use.", param="model", code="model_required")
     services = exchange.services
     exchange.apart(lambda: services.models.wait(exchange.key, 2.0))
+    settings = services.settings
     catalog = services.models.catalog(exchange.key)
-    model = catalog.resolve(requested)
-    exchange.model = model.id
-    exchange.knows_model = catalog.known(requested)
-    envelope = Envelope(exchange.key, services.settings.envelope_secret)
-    return Terms(model, services.settings.limits, envelope.seal, envelope.open)
+    named = catalog.named(requested)
+    exchange.model = named.model.id
+    exchange.knows_model = catalog.known(named.model.id)
+    envelope = Envelope(exchange.key, settings.envelope_secret)
+    return Terms(
+        UPSTREAMS[settings.backend_api].fitted(named.model),
+        settings.limits,
+        envelope.seal,
+        envelope.open,
+        effort=named.effort,
+        summary=named.summary,
+        web_search=settings.auto_web_search,
+    )
 
 
-def translate(
-    exchange: Exchange,
-    client: Dialect,
-    upstream: Dialect,
-    body: JSON,
-    to_chat: Callable[[JSON, Terms], Translation] | None,
-) -> Translated:
+def translate(exchange: Exchange, client: Dialect, body: JSON) -> Translated:
     """Translate a request. The body is not kept: a stream may live long, and its request may be large."""
-    if to_chat is None or client.encoder is None or upstream.decoder is None:
-        raise TypeError(f"no bridge from {client.name} to {upstream.name}")
     services = exchange.services
+    upstream = UPSTREAMS[services.settings.backend_api]
+    from_chat = upstream.from_chat
+    if client.to_chat is None or client.encoder is None or from_chat is None or upstream.decoder is None:
+        raise TypeError(f"no bridge from {client.name} to {upstream.name}")
     terms = terms_of(exchange, body.get("model"))
-    translation = to_chat(body, terms)
-    exchange.dropped = translation.dropped
+    translation = client.to_chat(body, terms)
     hub = {**translation.body, "model": terms.model.id}
+    if client.keeps_sealed:
+        hub[HUB_KEY] = {**hub.get(HUB_KEY, {}), "sealed": True}
+    exchange.dropped = (*translation.dropped, *upstream.unsent(hub))
     stream = hub.get("stream") is True
 
     def spell(model: Model, quirk: Quirk) -> JSON:
         renamed = {**hub, "model": model.id}
-        return for_upstream(quirk.limited(renamed), quirk.applied_to(model), quirk.omit)
+        return from_chat(quirk.limited(renamed), quirk.applied_to(model), quirk.omit)
 
     encoder = client.encoder(translation.context, services.new_id, services.now)
     bridge = Bridge(upstream.decoder(terms), _filters(hub, terms.model, services), encoder)
     asked = Asked(exchange, terms.model, str(body["model"]), spell)
-    return Translated(hub, stream, asked, bridge, _warnings(translation.dropped))
+    return Translated(hub, stream, asked, bridge, _warnings(exchange.dropped))
 
 
 def _filters(hub: JSON, model: Model, services: Services) -> list[Filter]:
@@ -190,7 +197,7 @@ class _Flow:
     def _request(self, body: JSON) -> UpstreamRequest:
         exchange = self._exchange
         headers = for_bridged(exchange.environ, exchange.key, exchange.id, self._stream)
-        return UpstreamRequest("POST", exchange.services.settings.chat_target, headers, dump(body))
+        return UpstreamRequest("POST", exchange.services.settings.backend_target, headers, dump(body))
 
     def _translated(self, call: Call, head: Head) -> Pieces:
         """Translate the body as it arrives, or as a whole where the upstream answers with one JSON object."""

@@ -308,6 +308,11 @@ class Settings:
         return _endpoint(self.backend_url).responses
 
     @property
+    def backend_target(self) -> str:
+        """Path and query of the endpoint that translated requests go to."""
+        return self.responses_target if self.backend_api == "responses" else self.chat_target
+
+    @property
     def models_target(self) -> str:
         """Path and query of the upstream's model list."""
         return _endpoint(self.backend_url).models

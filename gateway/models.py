@@ -106,6 +106,14 @@ class Listed(NamedTuple):
     """Its own name, an alias of models.json, or a `:res-…:sum-…` alias."""
 
 
+class Named(NamedTuple):
+    """What a name in a request means: a model, and the reasoning that a `:res-…:sum-…` behind it asks for."""
+
+    model: Model
+    effort: str | None = None
+    summary: str | None = None
+
+
 class Catalog:
     """All models that are known at one time.
 
@@ -153,6 +161,13 @@ class Catalog:
         """Return the model that a name in a request means; one that nothing is known of has the name as id."""
         id = self._id_of(name)
         return Model(id=name) if id is None else self._told[id].model
+
+    def named(self, name: str) -> Named:
+        """Return what a name means that may be a reasoning alias; a model of that very name comes first."""
+        base, effort, summary = split_alias(name)
+        if self.known(name):
+            return Named(self.resolve(name))
+        return Named(self.resolve(base), effort, summary)
 
     def known(self, name: str) -> bool:
         """Tell whether a name means a model of the list."""

@@ -113,3 +113,9 @@ class Terms:
     limits: Limits = Limits()
     seal: Callable[[str], str] = _no_seal
     unseal: Callable[[str], str | None] = _no_unseal
+    effort: str | None = None
+    """Reasoning effort that the model's name asks for (`:res-…`)."""
+    summary: str | None = None
+    """Reasoning summary that it asks for (`:sum-…`); `none` for none."""
+    web_search: bool = False
+    """A chat client that offers no tools gets a web search."""

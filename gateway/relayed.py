@@ -6,13 +6,16 @@ far end a frame; a body that breaks off is broken off towards the client as well
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
 
 from flask import Response
 
 from gateway import sse
-from gateway.dialects.chat import wire
+from gateway.dialects import Dialect
+from gateway.dialects.chat import wire as chat_wire
 from gateway.dialects.chat.request import relay_edits
+from gateway.dialects.registry import CHAT
 from gateway.errors import GatewayError, UpstreamProtocol
 from gateway.exchange import Exchange, Pieces, Stream, fail
 from gateway.headers import STREAM_HEADERS, answered, answered_bridged, for_relayed
@@ -40,17 +43,44 @@ def chat_body(exchange: Exchange, raw: bytes) -> bytes:
         model_id = catalog.resolve(requested).id
         exchange.model = model_id
         exchange.knows_model = catalog.known(requested)
-    changes = relay_edits(body, model_id if isinstance(model_id, str) else None)
+    return _edited(raw, relay_edits(body, model_id if isinstance(model_id, str) else None))
+
+
+def responses_body(exchange: Exchange, raw: bytes) -> bytes:
+    """Return a Responses body as it leaves: as `chat_body`. Raises: RequestError.
+
+    A reasoning alias becomes the model's name and the setting that it stands for; what the client says wins.
+    """
+    body = load_object(raw)
+    requested = body.get("model")
+    if not isinstance(requested, str) or not requested:
+        return _edited(raw, relay_edits(body, None))
+    models = exchange.services.models
+    exchange.apart(lambda: models.wait(exchange.key, 2.0))
+    catalog = models.catalog(exchange.key)
+    named = catalog.named(requested)
+    exchange.model = named.model.id
+    exchange.knows_model = catalog.known(named.model.id)
+    wanted = {"effort": named.effort, "summary": None if named.summary == "none" else named.summary}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    given = body.get("reasoning")
+    if wanted and (given is None or isinstance(given, dict)):
+        own = {name: value for name, value in (given or {}).items() if value is not None}
+        raw = dump({**body, "reasoning": {**wanted, **own}})
+    return _edited(raw, relay_edits(body, named.model.id))
+
+
+def _edited(raw: bytes, changes: Mapping[str, Any]) -> bytes:
     if not changes:
         return raw
     return edit_members(raw, {name: None if value is None else dump(value) for name, value in changes.items()})
 
 
-def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool) -> Response:
-    """Relay one request. Raises: GatewayError while the answer has not begun."""
+def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool, dialect: Dialect = CHAT) -> Response:
+    """Relay one request; `dialect` is that of the answer. Raises: GatewayError while the answer has not begun."""
     environ = exchange.environ
     method = str(environ["REQUEST_METHOD"])
-    flow = _Relay(exchange)
+    flow = _Relay(exchange, dialect.stream_error or chat_wire.stream_error)
     request = UpstreamRequest(method, target, for_relayed(environ, exchange.key, decoded=decoded), body)
     head, first = flow.begin(request)
     exchange.status = head.status
@@ -73,10 +103,11 @@ def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool
 class _Relay:
     """One relayed exchange under way."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, spell: Callable[[GatewayError, str], bytes]) -> None:
         self.complete = False
         self.is_stream = False
         self._exchange = exchange
+        self._spell = spell
         self._permit = exchange.services.breaker.enter(exchange.model)
         self._call: Call | None = None
         self._tail = b"\n\n"
@@ -116,7 +147,7 @@ class _Relay:
             self._ended_by(error)
             if not (self.is_stream and sse.ends_frame(self._tail)):
                 raise  # the server breaks the connection off, as the upstream did
-            yield sse.format(None, dump(wire.encode_error(error, exchange.id)))
+            yield self._spell(error, exchange.id)
 
     def keepalive(self) -> bytes:
         """Return a comment where one may stand, else nothing."""

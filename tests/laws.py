@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from gateway import events as grammar
 from gateway.dialects import Decoder, Encoder, Filter
-from gateway.events import Event, Failure, GrammarError
+from gateway.events import BlockEnd, BlockStart, Delta, Event, Failure, Finish, GrammarError
 from gateway.sse import Frame, Parser
 
 MakeDecoder = Callable[[], Decoder]
@@ -87,3 +88,34 @@ def plain(events: Iterable[Event]) -> list[object]:
         (type(event.error), event.error.status, event.error.message) if isinstance(event, Failure) else event
         for event in events
     ]
+
+
+def summary(events: Sequence[Event]) -> dict[str, Any]:
+    """Return what an answer says, as the expectations beside golden streams spell it."""
+    last = events[-1]
+    if isinstance(last, Failure):
+        return {"failure": last.error.status}
+    assert isinstance(last, Finish)
+    blocks: dict[int, list[Any]] = {}
+    for event in events:
+        match event:
+            case BlockStart():
+                blocks[event.block] = [event.kind, *([event.name] if event.name else []), ""]
+            case Delta():
+                blocks[event.block][-1] += event.text
+            case BlockEnd(cut=True):
+                blocks[event.block].append("cut")
+            case _:
+                pass
+    usage = last.usage and [
+        last.usage.input_tokens,
+        last.usage.output_tokens,
+        last.usage.cached_tokens,
+        last.usage.reasoning_tokens,
+    ]
+    return {
+        "blocks": list(blocks.values()),
+        "finish": last.reason,
+        "usage": usage,
+        "stop_sequence": last.stop_sequence,
+    }

@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
     "gateway/dialects/registry.py": "tests/test_app.py",
     "gateway/dialects/responses/calls.py": "tests/dialects/responses/test_encode.py",
     "gateway/dialects/responses/context.py": "tests/dialects/responses/test_encode.py",
+    "gateway/dialects/responses/growing.py": "tests/dialects/responses/test_streams.py",
     "gateway/dialects/responses/items.py": "tests/dialects/responses/test_encode.py",
     "gateway/dialects/responses/wire.py": "tests/dialects/responses/test_encode.py",
     "gateway/errors.py": "tests/routes/test_responses.py",
@@ -88,8 +89,9 @@ def test_every_room_has_its_test(room: Path) -> None:
     assert (ROOT / TESTED_ELSEWHERE.get(str(room), own)).exists(), own
 
 
-def test_every_golden_stream_has_its_expectation() -> None:
-    folder = ROOT / "tests" / "golden" / "streams"
-    streams = {path.stem for path in folder.glob("*.sse")}
+@pytest.mark.parametrize("folder", ["streams", "responses-streams"])
+def test_every_golden_stream_has_its_expectation(folder: str) -> None:
+    golden = ROOT / "tests" / "golden" / folder
+    streams = {path.stem for path in golden.glob("*.sse")}
     assert streams
-    assert streams == {path.stem for path in folder.glob("*.json")}
+    assert streams == {path.stem for path in golden.glob("*.json")}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.models import FALLBACK, Catalog, Overlay, ReasoningAlias, Rules, Surface, fallback, split_alias
+from gateway.models import FALLBACK, Catalog, Named, Overlay, ReasoningAlias, Rules, Surface, fallback, split_alias
 from gateway.models_upstream import Told, parse
 from gateway.profile import Model
 
@@ -243,6 +243,22 @@ def test_what_is_made_for_a_catalog_is_made_once() -> None:
 )
 def test_split_alias(name: str, parts: tuple[str, str | None, str | None]) -> None:
     assert split_alias(name) == ReasoningAlias(*parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("m", Named(Model("m"))),
+        ("M:res-high", Named(Model("m"), "high")),
+        ("m:sum-never", Named(Model("m"), None, "none")),
+        ("m:res-huge", Named(Model("m:res-huge"))),
+        ("x:res-low:sum-auto", Named(Model("x"), "low", "auto")),
+        ("y:res-low", Named(Model("y:res-low"))),
+    ],
+)
+def test_a_name_may_hold_reasoning(name: str, named: Named) -> None:
+    catalog = Catalog([Told(Model("m"), {}), Told(Model("y:res-low"), {})])
+    assert catalog.named(name) == named
 
 
 @settings(max_examples=100, deadline=None)

@@ -65,6 +65,61 @@ def test_max_completion_tokens_is_swapped_back() -> None:
     assert remedy("unknown field max_completion_tokens", body=body) == Remedy(max_tokens_field="max_tokens")
 
 
+RESPONSES: dict[str, Any] = {
+    "model": "gpt-5",
+    "input": [
+        {"type": "message"},
+        {"type": "reasoning", "id": "rs_1"},
+        {"type": "reasoning", "encrypted_content": "x"},
+    ],
+    "tools": [{"type": "function"}, {"type": "web_search"}],
+    "reasoning": {"effort": "minimal", "summary": "auto"},
+    "text": {"verbosity": "low"},
+    "include": ["reasoning.encrypted_content"],
+    "max_output_tokens": 64000,
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "expected"),
+    [
+        (
+            "Your organization must be verified to generate summaries.",
+            "reasoning.summary",
+            Remedy(omit="reasoning.summary"),
+        ),
+        (
+            "Unsupported parameter: 'reasoning.effort' is not supported with this model.",
+            None,
+            Remedy(omit="reasoning.effort"),
+        ),
+        (
+            "The following tools cannot be used with reasoning.effort 'minimal': web_search.",
+            "tools",
+            Remedy(omit="web_search"),
+        ),
+        ("Encrypted content is not supported with this model.", "include", Remedy(omit="include")),
+        ("Reasoning is not supported.", "reasoning", Remedy(omit="reasoning")),
+        ("Metadata is not supported.", "metadata", None),
+        ("text.verbosity is not supported", None, Remedy(omit="text.verbosity")),
+        ("max_output_tokens must be at most 8192", None, Remedy(max_tokens=8192)),
+        ("Unsupported parameter: max_output_tokens", None, Remedy(omit="max_output_tokens")),
+        ("Missing required parameter.", "input[1].summary", Remedy(omit="reasoning_content")),
+        ("Item 'rs_1' not found.", None, Remedy(omit="reasoning_content")),
+        ("Not verified.", "input[2].encrypted_content", None),
+        ("No such thing.", "input[7]", None),
+        ("Unknown parameter: 'reasoning.mode'.", None, None),
+    ],
+)
+def test_a_responses_upstream_is_understood_as_well(message: str, param: str | None, expected: Remedy | None) -> None:
+    assert remedy(message, body=RESPONSES, param=param) == expected
+
+
+def test_reasoning_may_be_refused_as_not_found() -> None:
+    assert remedy("Item with id 'rs_1' not found.", 404, RESPONSES) == Remedy(omit="reasoning_content")
+    assert remedy("Unknown parameter: 'text.verbosity'.", 404, RESPONSES) is None
+
+
 def test_a_prompt_that_fits_gets_what_is_left_for_the_answer() -> None:
     message = (
         "This model's maximum context length is 8192 tokens. However, you requested 65000 tokens "

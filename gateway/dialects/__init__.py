@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from gateway.errors import GatewayError
 from gateway.events import Event
-from gateway.profile import Terms
+from gateway.profile import Model, Terms
 from gateway.sse import Frame
 from gateway.types import JSON
 
@@ -82,6 +82,14 @@ class Filter(Protocol):
         """Take one event; return what takes its place."""
 
 
+def _as_it_is(model: Model) -> Model:
+    return model
+
+
+def _nothing(body: JSON) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What one wire format brings. A member that a dialect does not need is None."""
@@ -89,7 +97,20 @@ class Dialect:
     name: str
     encode_error: Callable[[GatewayError, str], JSON]
     """Spells an error for the client: (error, request id) to the body's object."""
+    stream_error: Callable[[GatewayError, str], bytes] | None = None
+    """Spells an error as the frame that ends a relayed stream, of which nothing else is known."""
+
+    # As the client's dialect:
     to_chat: Callable[[JSON, Terms], Translation] | None = None
     encoder: Callable[[Any, NewId, Now], Encoder] | None = None
-    from_chat: Callable[[JSON, Terms], JSON] | None = None
+    keeps_sealed: bool = False
+    """Its clients hand sealed reasoning back on the next turn."""
+
+    # As the upstream's dialect:
+    from_chat: Callable[[JSON, Model, frozenset[str]], JSON] | None = None
+    """Spells a hub body for the wire, as this model takes it, without the fields that it was found to refuse."""
+    unsent: Callable[[JSON], tuple[str, ...]] = _nothing
+    """Names the members of a hub body that ask for something and have no form on this wire."""
+    fitted: Callable[[Model], Model] = _as_it_is
+    """What is known of a model, and what all models take that are spoken to in this dialect."""
     decoder: Callable[[Terms], Decoder] | None = None

@@ -1,12 +1,16 @@
-"""`/v1/chat/completions`, relayed on both ports."""
+"""`/v1/chat/completions`: relayed on both ports to a Chat upstream, upgraded for a Responses upstream.
+
+The chat port relays in any case: it is what it is there for.
+"""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from gateway import relayed
+from gateway import bridged, relayed
 from gateway.bodies import read_body
-from gateway.inbound import exchanging
+from gateway.dialects.registry import CHAT
+from gateway.inbound import exchanging, json_body
 from gateway.routes import post_only
 from gateway.services import Services
 
@@ -26,5 +30,10 @@ def create(services: Services, surface: str) -> Blueprint:
                 target += ("&" if "?" in target else "?") + query
             return relayed.answer(exchange, target, body, decoded=True)
 
-    post_only(routes, "/v1/chat/completions", complete)
+    def upgrade() -> Response:
+        with exchanging(services, surface) as exchange:
+            return bridged.answer(exchange, CHAT, json_body(services))
+
+    upgraded = surface == settings.backend_api == "responses"
+    post_only(routes, "/v1/chat/completions", upgrade if upgraded else complete)
     return routes

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from gateway import bridged
 from gateway.counting import count
 from gateway.dialects.messages.request import to_chat
-from gateway.dialects.registry import CHAT, MESSAGES
+from gateway.dialects.registry import MESSAGES
 from gateway.errors import AuthenticationError
 from gateway.exchange import Exchange
 from gateway.inbound import exchanging, json_body
@@ -23,7 +23,7 @@ def create(services: Services, surface: str) -> Blueprint:
     def send() -> Response:
         with exchanging(services, surface) as exchange:
             _check_key(exchange)
-            return bridged.answer(exchange, MESSAGES, CHAT, json_body(services))
+            return bridged.answer(exchange, MESSAGES, json_body(services))
 
     def count_tokens() -> Response:
         with exchanging(services, surface) as exchange:

@@ -5,10 +5,11 @@ On the chat port the paths of the other dialects are a 404 that names the port w
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from gateway import relayed
 from gateway.bodies import read_body
+from gateway.dialects.registry import CHAT, RESPONSES
 from gateway.errors import NotFound
 from gateway.inbound import exchanging
 from gateway.paths import relayed_target
@@ -25,13 +26,19 @@ def create(services: Services, surface: str) -> Blueprint:
     def relay(rest: str) -> Response:
         with exchanging(services, surface) as exchange:
             environ = request.environ
-            raw = environ.get("RAW_URI") or environ["PATH_INFO"]
-            target = relayed_target(raw, settings.backend_root_path, settings.backend_query)
             has_body = bool(environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING"))
             body = read_body(environ, settings.max_body_bytes) if has_body else None
-            return relayed.answer(exchange, target, body, decoded=True)
+            dialect = RESPONSES if rest.startswith("responses/") else CHAT
+            return relayed.answer(exchange, target_of(services, request), body, decoded=True, dialect=dialect)
 
     return routes
+
+
+def target_of(services: Services, request: Request) -> str:
+    """Return where a relayed request goes: its path under the upstream's API root, with its query."""
+    settings = services.settings
+    raw = request.environ.get("RAW_URI") or request.environ["PATH_INFO"]
+    return relayed_target(raw, settings.backend_root_path, settings.backend_query)
 
 
 def other_port(services: Services) -> Blueprint:

@@ -1,31 +1,58 @@
-"""`/v1/responses` and what stands under it."""
+"""`/v1/responses` and what stands under it.
+
+A Chat upstream has nothing of the kind, so all of it is served here. For a Responses upstream all of it is
+relayed: here what names a model, everything else by `routes.relay`.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
-from gateway import bridged
+from gateway import bridged, relayed
+from gateway.bodies import read_body
 from gateway.counting import count
-from gateway.dialects.registry import CHAT, COMPACTION, RESPONSES
+from gateway.dialects.registry import COMPACTION, RESPONSES
 from gateway.dialects.responses.request import count_to_chat
 from gateway.errors import NotFound
 from gateway.inbound import exchanging, json_body
 from gateway.replies import json_reply
 from gateway.routes import post_only
+from gateway.routes.relay import target_of
 from gateway.services import Services
+
+_NAMING_A_MODEL = ("/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens")
 
 
 def create(services: Services, surface: str) -> Blueprint:
     """Return the routes of one surface."""
+    relays = services.settings.backend_api == "responses"
+    return _relayed(services, surface) if relays else _served(services, surface)
+
+
+def _relayed(services: Services, surface: str) -> Blueprint:
+    routes = Blueprint("responses", __name__)
+
+    def relay() -> Response:
+        with exchanging(services, surface) as exchange:
+            raw = read_body(request.environ, services.settings.max_body_bytes)
+            body = relayed.responses_body(exchange, raw)
+            return relayed.answer(exchange, target_of(services, request), body, decoded=True, dialect=RESPONSES)
+
+    for rule in _NAMING_A_MODEL:
+        post_only(routes, rule, relay, name=rule.replace("/", "_"))
+    return routes
+
+
+def _served(services: Services, surface: str) -> Blueprint:
     routes = Blueprint("responses", __name__)
 
     def respond() -> Response:
         with exchanging(services, surface) as exchange:
-            return bridged.answer(exchange, RESPONSES, CHAT, json_body(services))
+            return bridged.answer(exchange, RESPONSES, json_body(services))
 
     def compact() -> Response:
         with exchanging(services, surface) as exchange:
-            return bridged.answer(exchange, COMPACTION, CHAT, json_body(services))
+            return bridged.answer(exchange, COMPACTION, json_body(services))
 
     def input_tokens() -> Response:
         with exchanging(services, surface) as exchange:

@@ -25,6 +25,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tests.support.answers import JSON, Answer, Chat, Close, Pause, Reset, error, json_answer
+from tests.support.responses import Responses
 
 
 @dataclass
@@ -66,7 +67,8 @@ class Request:
         return bool(self.body) and self.json.get("stream") is True
 
 
-Script = Callable[[Request], Answer | Chat | None]
+Scripted = Answer | Chat | Responses
+Script = Callable[[Request], Scripted | None]
 
 
 class Upstream:
@@ -117,16 +119,16 @@ class Upstream:
         entries = [{"id": entry, "object": "model"} if isinstance(entry, str) else entry for entry in ids]
         self.models = json_answer({"object": "list", "data": entries})
 
-    def answers(self, *answers: Answer | Chat) -> None:
+    def answers(self, *answers: Scripted) -> None:
         """Give these answers, one after another; a request beyond them is a 418 that says so."""
         remaining = iter(answers)
 
-        def script(request: Request) -> Answer | Chat:
+        def script(request: Request) -> Scripted:
             return next(remaining, error(418, "the script has no further answer", code="script_exhausted"))
 
         self.answers_with(script)
 
-    def always(self, answer: Answer | Chat) -> None:
+    def always(self, answer: Scripted) -> None:
         """Give this answer to every request."""
         self.answers_with(lambda request: answer)
 
@@ -186,7 +188,7 @@ class Upstream:
             self.requests.append(request)
             self._changed.notify_all()
             scripted = None if _asks_models(request) else self._script(request)
-        if isinstance(scripted, Chat):
+        if isinstance(scripted, Chat | Responses):
             return scripted.streamed() if request.streamed else scripted.whole()
         if scripted is not None:
             return scripted

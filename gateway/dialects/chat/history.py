@@ -126,7 +126,9 @@ class _Turn:
         for call in calls:
             self.calls.append(call)
             self.open_until = max(self.open_until, call.answered_at)
-        self.private |= piece.get(HUB_KEY, {})
+        for name, value in piece.get(HUB_KEY, {}).items():
+            earlier = self.private.get(name)
+            self.private[name] = [*earlier, *value] if isinstance(earlier, list) else value
 
     def message(self) -> JSON:
         """Return the assistant message."""

@@ -88,20 +88,23 @@ def _without_strict(tool: JSON) -> JSON:
 
 
 def _fit_effort(upstream: JSON, model: Model) -> None:
-    effort = upstream.get("reasoning_effort")
-    if model.reasoning_levels is None or effort is None:
+    if "reasoning_effort" not in upstream:
         return
-    nearest = _nearest(effort, model.reasoning_levels)
+    nearest = nearest_effort(upstream["reasoning_effort"], model)
     if nearest is None:
         del upstream["reasoning_effort"]
     else:
         upstream["reasoning_effort"] = nearest
 
 
-def _nearest(effort: Any, levels: tuple[str, ...]) -> str | None:
-    """Return the level nearest to an effort, of two the higher; None where nothing tells which is near."""
-    if effort in levels:
-        return str(effort)
+def nearest_effort(effort: Any, model: Model) -> Any:
+    """Return the level of the model nearest to an effort, of two the higher; None where nothing tells which is near.
+
+    Where nobody told its levels, every effort is passed as it is.
+    """
+    levels = model.reasoning_levels
+    if levels is None or effort in levels:
+        return effort
     known = [level for level in levels if level in EFFORTS]
     if effort not in EFFORTS or not known:
         return None
@@ -120,11 +123,11 @@ def _spelled(message: JSON, replay: str, placeholder: str | None) -> JSON:
     if thought and replay == "field":
         out["reasoning_content"] = thought
     elif thought and replay == "think":
-        out["content"] = _thinking(thought, out.get("content"))
+        out["content"] = thinking(thought, out.get("content"))
     return out
 
 
-def _thinking(thought: str, content: Any) -> Any:
+def thinking(thought: str, content: Any) -> Any:
     """Put a thought in front of the content."""
     text = f"<think>\n{thought}\n</think>\n\n"
     if isinstance(content, list):

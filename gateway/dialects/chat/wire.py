@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from gateway import sse
 from gateway.errors import GatewayError
 from gateway.events import FinishReason
+from gateway.jsonbody import dump
 from gateway.types import JSON
 
 ChatReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
@@ -150,6 +152,11 @@ def encode_error(error: GatewayError, request_id: str) -> JSON:
         }
     }
     return dict(body)
+
+
+def stream_error(error: GatewayError, request_id: str) -> bytes:
+    """Return the line that ends a stream which broke; no `[DONE]` follows."""
+    return sse.format(None, dump(encode_error(error, request_id)))
 
 
 _CITATION: JSON = {

@@ -299,6 +299,13 @@ def error_code(error: GatewayError) -> wire.ErrorCode:
     return "server_error"
 
 
+def stream_error(error: GatewayError, request_id: str) -> bytes:
+    """Return the event that ends a relayed stream which broke; its place in the sequence is not known."""
+    fault: wire.ResponseError = {"code": error_code(error), "message": error.message}
+    response = {"id": request_id, "object": "response", "status": "failed", "error": fault, "output": []}
+    return wire.numbered(wire.response_event("response.failed", orjson.dumps(response)), 0)
+
+
 def _usage(usage: Usage) -> wire.ResponseUsage:
     return {
         "input_tokens": usage.input_tokens,

@@ -239,6 +239,10 @@ CASES: dict[str, tuple[list[JSON], list[JSON]]] = {
         [ASK, {**thought("r"), HUB_KEY: {"sealed": "x"}}, {**called("a"), HUB_KEY: {"id": "y"}}, output("a")],
         [ASK, {**called("a"), "reasoning_content": "r", HUB_KEY: {"sealed": "x", "id": "y"}}, output("a")],
     ),
+    "private-lists-joined": (
+        [ASK, {**thought("r"), HUB_KEY: {"sealed": ["x"]}}, {**called("a"), HUB_KEY: {"sealed": ["y"]}}, output("a")],
+        [ASK, {**called("a"), "reasoning_content": "r", HUB_KEY: {"sealed": ["x", "y"]}}, output("a")],
+    ),
 }
 
 

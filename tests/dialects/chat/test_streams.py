@@ -18,7 +18,7 @@ import pytest
 from gateway.dialects.chat.context import ChatContext
 from gateway.dialects.chat.decode import Decoder
 from gateway.dialects.chat.encode import Encoder
-from gateway.events import BlockEnd, BlockStart, Delta, Event, Failure, Finish, Start
+from gateway.events import BlockStart, Delta, Event, Failure, Finish, Start
 from gateway.filters.calls import CallsFilter
 from gateway.filters.think import ThinkFilter
 from gateway.filters.usage import UsageFilter
@@ -34,40 +34,10 @@ def make() -> Decoder:
     return Decoder(Terms(Model("m")))
 
 
-def summary(events: list[Event]) -> dict[str, Any]:
-    last = events[-1]
-    if isinstance(last, Failure):
-        return {"failure": last.error.status}
-    assert isinstance(last, Finish)
-    blocks: dict[int, list[Any]] = {}
-    for event in events:
-        match event:
-            case BlockStart():
-                blocks[event.block] = [event.kind, *([event.name] if event.name else []), ""]
-            case Delta():
-                blocks[event.block][-1] += event.text
-            case BlockEnd(cut=True):
-                blocks[event.block].append("cut")
-            case _:
-                pass
-    usage = last.usage and [
-        last.usage.input_tokens,
-        last.usage.output_tokens,
-        last.usage.cached_tokens,
-        last.usage.reasoning_tokens,
-    ]
-    return {
-        "blocks": list(blocks.values()),
-        "finish": last.reason,
-        "usage": usage,
-        "stop_sequence": last.stop_sequence,
-    }
-
-
 @cases
 def test_says_what_a_person_expects(path: Path) -> None:
     events = laws.decode(make, [path.read_bytes()])
-    assert summary(events) == json.loads(path.with_suffix(".json").read_text())
+    assert laws.summary(events) == json.loads(path.with_suffix(".json").read_text())
 
 
 @cases
@@ -130,8 +100,8 @@ def test_streamed_and_whole_are_the_same(path: Path) -> None:
     laws.encode(encoder, events)
     whole = make().decode(encoder.body)
     laws.obeys_grammar(whole)
-    streamed = summary(_spelled(events, known=False))
-    assert _by_kind(summary(_spelled(whole, known=True))) == _by_kind(streamed)
+    streamed = laws.summary(_spelled(events, known=False))
+    assert _by_kind(laws.summary(_spelled(whole, known=True))) == _by_kind(streamed)
 
 
 def _spelled(events: list[Event], known: bool) -> list[Event]:
