@@ -1,6 +1,7 @@
-# Two commands: `make run` and `make test`. The rest are parts of them.
+# Commands: `make run`, `make demo` and `make test`. The rest are parts of them.
 #
 #   make run ARGS="--chat-port 6101"     settings are flags or environment variables
+#   make demo                            in front of a small upstream of its own: no key, no network
 #   make test PYTHON=python3.13 VENV=.venv313
 
 PYTHON ?= python3
@@ -11,10 +12,13 @@ CLIENTS := .clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types unit clients bench bench-quick fuzz soak lock audit clean
+.PHONY: run demo test lint types unit clients bench bench-quick fuzz soak lock audit clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python openai_proxy.py $(ARGS)
+
+demo: $(VENV)/.runtime
+	@exec $(BIN)/python openai_proxy.py --demo $(ARGS)
 
 test: lint types unit
 
