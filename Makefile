@@ -29,11 +29,11 @@ lint: $(VENV)/.development
 types: $(VENV)/.development
 	$(BIN)/mypy
 
-unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0
+unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0 $(CLIENTS)/.llm
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 	$(BIN)/python -m tests.support.pure_rooms
 
-# Codex and Claude Code at the versions that the tests were written for. Without npm those tests are skipped,
+# Codex, Claude Code and other front ends at the versions that the tests were written for. Without npm those tests are skipped,
 # except in CI (environment variable CI), where that is a failure.
 clients: $(if $(shell command -v npm),$(CLIENTS)/.installed)
 
@@ -49,6 +49,12 @@ $(CLIENTS)/.installed: tests/clients/package.json
 $(CLIENTS)/.anthropic-0: tests/clients/requirements-anthropic-0.txt | $(VENV)/.development
 	@mkdir -p $(CLIENTS)
 	$(PIP) --upgrade --target $(CLIENTS)/anthropic-0 -r tests/clients/requirements-anthropic-0.txt
+	@touch $@
+
+# A front end that would bring its own openai library into the tests' environment.
+$(CLIENTS)/.llm: tests/clients/requirements-llm.txt | $(VENV)/.development
+	@mkdir -p $(CLIENTS)
+	$(PIP) --upgrade --target $(CLIENTS)/llm -r tests/clients/requirements-llm.txt
 	@touch $@
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python
