@@ -12,7 +12,7 @@ CLIENTS := .clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint types unit clients bench bench-quick fuzz soak lock audit clean
+.PHONY: run demo test lint types unit clients docs bench bench-quick fuzz soak lock audit clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python openai_proxy.py $(ARGS)
@@ -70,6 +70,10 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed; name one with PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "python3-venv is needed: apt install python3-venv" >&2; exit 1; }
+
+# The parts of the docs that are made from the code.
+docs: $(VENV)/.development
+	$(BIN)/python -m tests.support.docs
 
 # What the gateway costs, see docs/performance.md; with LiteLLM beside it: make bench ARGS="--peer litellm --write"
 bench: $(VENV)/.development
