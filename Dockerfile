@@ -1,25 +1,34 @@
-FROM python:3.13-slim
+# Two stages: the first installs what is needed, the second holds that and the program, and no tools to build with.
 
-ENV PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1 \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_NO_CACHE_DIR=1 \
-    PIP_ROOT_USER_ACTION=ignore
+FROM python:3.13.9-slim-trixie AS packages
 
-RUN useradd --system --no-create-home --shell /usr/sbin/nologin gateway
-WORKDIR /app
-
-# Exactly these files, and nothing that would run code of its own while it is installed.
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1
+WORKDIR /build
+# A layer of its own, made anew only when the lock changes: exactly these files, and nothing that would run code of
+# its own while it is installed.
 COPY requirements.lock .
-RUN pip install --quiet --require-hashes --only-binary :all: --requirement requirements.lock
+RUN python -m venv /opt/venv \
+    && /opt/venv/bin/pip install --quiet --require-hashes --only-binary :all: --requirement requirements.lock
 
+FROM python:3.13.9-slim-trixie
+
+ENV PYTHONUNBUFFERED=1 \
+    PATH=/opt/venv/bin:$PATH
+COPY --from=packages /opt/venv /opt/venv
+
+WORKDIR /app
 COPY openai_proxy.py .
 COPY gateway/ gateway/
+# Compiled now: the program runs as another user, and from a root file system that may be read-only.
+# The folders are where volumes are mounted, which take over their owner.
+RUN python -m compileall -q openai_proxy.py gateway && install -d -o 10001 -g 10001 /config /data /logs
 
-USER gateway
+USER 10001:10001
 EXPOSE 5101 5102
+VOLUME ["/data", "/logs"]
 
-# With CHAT_PORT changed, this asks the port that is served.
+# It asks the port that is served, also where CHAT_PORT is changed.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('CHAT_PORT') or 5101}/health/live\", timeout=4)"]
 

@@ -1,6 +1,7 @@
-# Two commands: `make run` and `make test`. The rest are parts of them.
+# Commands: `make run`, `make demo` and `make test`. The rest are parts of them.
 #
 #   make run ARGS="--chat-port 6101"     settings are flags or environment variables
+#   make demo                            in front of a small upstream of its own: no key, no network
 #   make test PYTHON=python3.13 VENV=.venv313
 
 PYTHON ?= python3
@@ -11,10 +12,13 @@ CLIENTS := .clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint types unit clients bench bench-quick fuzz soak lock audit clean
+.PHONY: run demo test lint types unit clients docs bench bench-quick fuzz soak lock audit clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python openai_proxy.py $(ARGS)
+
+demo: $(VENV)/.runtime
+	@exec $(BIN)/python openai_proxy.py --demo $(ARGS)
 
 test: lint types unit
 
@@ -25,11 +29,11 @@ lint: $(VENV)/.development
 types: $(VENV)/.development
 	$(BIN)/mypy
 
-unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0
+unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0 $(CLIENTS)/.llm
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 	$(BIN)/python -m tests.support.pure_rooms
 
-# Codex and Claude Code at the versions that the tests were written for. Without npm those tests are skipped,
+# Codex, Claude Code and other front ends at the versions that the tests were written for. Without npm those tests are skipped,
 # except in CI (environment variable CI), where that is a failure.
 clients: $(if $(shell command -v npm),$(CLIENTS)/.installed)
 
@@ -47,6 +51,12 @@ $(CLIENTS)/.anthropic-0: tests/clients/requirements-anthropic-0.txt | $(VENV)/.d
 	$(PIP) --upgrade --target $(CLIENTS)/anthropic-0 -r tests/clients/requirements-anthropic-0.txt
 	@touch $@
 
+# A front end that would bring its own openai library into the tests' environment.
+$(CLIENTS)/.llm: tests/clients/requirements-llm.txt | $(VENV)/.development
+	@mkdir -p $(CLIENTS)
+	$(PIP) --upgrade --target $(CLIENTS)/llm -r tests/clients/requirements-llm.txt
+	@touch $@
+
 $(VENV)/.runtime: requirements.txt | $(BIN)/python
 	$(PIP) -r requirements.txt
 	@touch $@
@@ -60,6 +70,10 @@ $(BIN)/python:
 		{ echo "Python 3.11 or newer is needed; name one with PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "python3-venv is needed: apt install python3-venv" >&2; exit 1; }
+
+# The parts of the docs that are made from the code.
+docs: $(VENV)/.development
+	$(BIN)/python -m tests.support.docs
 
 # What the gateway costs, see docs/performance.md; with LiteLLM beside it: make bench ARGS="--peer litellm --write"
 bench: $(VENV)/.development

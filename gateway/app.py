@@ -27,7 +27,7 @@ from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.paths import normalise
 from gateway.replies import error_reply
-from gateway.routes import chat, health, messages, metrics, models, relay, responses
+from gateway.routes import chat, health, messages, metrics, models, page, relay, responses
 from gateway.services import Services, new_id
 from gateway.upstream import HttpTransport, Timeouts, Transport
 
@@ -61,8 +61,9 @@ def create_app(services: Services, surface: str) -> Flask:
     """Return the Flask app of one surface."""
     app = Flask(__name__, static_folder=None)
     app.url_map.strict_slashes = False
-    app.register_blueprint(health.create(services, surface))
+    app.register_blueprint(health.create(services))
     app.register_blueprint(metrics.create(services))
+    app.register_blueprint(page.create(services, surface))
     app.register_blueprint(models.create(services.models, surface, services.settings))
     app.register_blueprint(chat.create(services, surface))
     if surface == "chat":

@@ -70,6 +70,14 @@ class Settings:
         flags=("--mode",),
         shown="",
     )
+    demo: bool = setting(
+        reading.truth,
+        False,
+        "Serve in front of a small upstream of the gateway's own, which needs no key and no network.",
+        flags=("--demo",),
+        shown="off",
+        switch="true",
+    )
     backend_url: str = setting(
         reading.url,
         "https://llm.chutes.ai/v1/chat/completions",

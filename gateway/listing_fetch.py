@@ -45,7 +45,7 @@ def fetcher(url: str, *, trust_env: bool = False, timeout: float = TIMEOUT_SECS)
     parts = urlsplit(url)
     # A name and password in the URL would go out in the place of the client's key.
     url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    adapter = _Adapter() if parts.scheme == "https" else HTTPAdapter()
+    adapter = TlsAdapter() if parts.scheme == "https" else HTTPAdapter()
 
     def fetch(key: str | None) -> bytes:
         deadline = time.monotonic() + timeout
@@ -85,7 +85,7 @@ def _get(
         return body
 
 
-class _Adapter(HTTPAdapter):
+class TlsAdapter(HTTPAdapter):
     """Trusts the certificates of the machine beside those that `requests` brings, as the gateway's transport."""
 
     def __init__(self) -> None:

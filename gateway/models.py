@@ -157,6 +157,11 @@ class Catalog:
             self._told[id] = Told(laid, {**overlay.entry, **entry})
             self._shown_aliases[id] = aliases
 
+    @property
+    def is_fallback(self) -> bool:
+        """Neither the upstream nor the operator has a list: the names are only to be shown."""
+        return self._fallback
+
     def resolve(self, name: str) -> Model:
         """Return the model that a name in a request means; one that nothing is known of has the name as id."""
         id = self._id_of(name)

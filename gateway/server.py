@@ -65,7 +65,14 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
         from gateway.metrics import Metrics  # counts where the folder says
 
         drain, metrics = Drain(), Metrics()
-        wsgi = (make_app or _gateway)(settings, drain, metrics)
+        if settings.demo:
+            from gateway.demo.upstream import Beside, attach  # needed for nothing else
+
+            sock, settings = attach(settings)
+            listeners.append(sock)
+            wsgi: WSGIApp = Beside((make_app or _gateway)(settings, drain, metrics), sock.getsockname()[1])
+        else:
+            wsgi = (make_app or _gateway)(settings, drain, metrics)
         descriptors = [sock.detach() for sock in listeners]
         # What is loaded now stays for good: a collection that looked through it would stop all streams for 30 ms.
         gc.collect()
@@ -203,11 +210,13 @@ class Master(Arbiter):
 def announce(settings: Settings) -> None:
     """Tell people on standard output where to point their clients."""
     what = {"chat": "Chat Completions, passed through", "responses": "Responses and Messages"}
-    lines = [f"openai-proxy {__version__} in front of {settings.backend_origin}{settings.backend_root_path}"]
+    upstream = "its own demo upstream" if settings.demo else f"{settings.backend_origin}{settings.backend_root_path}"
+    lines = [f"openai-proxy {__version__} in front of {upstream}"]
     host = settings.host or "localhost"
     for port in settings.ports:
         shown = f"[{host}]" if ":" in host else host
         lines.append(f"  http://{shown}:{port.number}/v1  {what[port.surface]}")
+    lines.append(f"Open http://{shown}:{port.number}/ in a browser to see how to set up a client.")
     with contextlib.suppress(OSError):
         print("\n".join(lines), file=sys.stdout, flush=True)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.config import PROGRAM_FOLDER, Settings, declared, settings_table
+from gateway.config import Settings, declared, settings_table
 from gateway.profile import Limits
 from gateway.setting import SettingError
-
-README = PROGRAM_FOLDER / "README.md"
 
 
 @pytest.fixture
@@ -185,9 +182,3 @@ def test_the_table_has_a_row_for_every_setting() -> None:
     assert workers == "| `--workers` | `WORKERS` | number of cores | Worker processes. |"
     # A bar inside a cell would cut it in two.
     assert {row.count("|") for row in rows} == {5}
-
-
-def test_the_readme_has_this_table() -> None:
-    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", README.read_text(), re.DOTALL)
-    assert found is not None
-    assert found.group(1).strip() == settings_table().strip()

@@ -105,7 +105,7 @@ def test_a_password_in_the_address_is_not_sent(upstream: Upstream) -> None:
 
 def test_tls_trusts_the_machine_s_certificates_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """No TLS server is at hand: what counts is that our context reaches the pool, directly and through a proxy."""
-    adapter = listing_fetch._Adapter()
+    adapter = listing_fetch.TlsAdapter()
     with requests.Session() as session:
         session.mount("https://", adapter)
         request = requests.Request("GET", "https://upstream.invalid/v1/models").prepare()

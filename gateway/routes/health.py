@@ -1,4 +1,4 @@
-"""`/health`, `/health/live` and `/`: the same on both ports, without a key."""
+"""`/health` and `/health/live`: the same on both ports, without a key."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gateway.replies import json_reply
 from gateway.services import Services
 
 
-def create(services: Services, surface: str) -> Blueprint:
-    """Return the routes of one surface."""
+def create(services: Services) -> Blueprint:
+    """Return the routes, the same on both surfaces."""
     routes = Blueprint("health", __name__)
     started = time.monotonic()
 
@@ -31,16 +31,5 @@ def create(services: Services, surface: str) -> Blueprint:
     @routes.get("/health/live")
     def live() -> Response:
         return json_reply({"status": "alive"})
-
-    @routes.get("/")
-    def index() -> Response:
-        settings = services.settings
-        speaks = {"chat": "/v1/chat/completions", "responses": "/v1/responses and /v1/messages"}
-        lines = [
-            f"openai-proxy {__version__}, {surface} port: {speaks[surface]}.",
-            f"The chat port is {settings.chat_port}, the responses port {settings.responses_port}.",
-            "Models: /v1/models. Health: /health.",
-        ]
-        return Response("\n".join([*lines, ""]), mimetype="text/plain")
 
     return routes

@@ -11,9 +11,9 @@ from typing import Protocol
 from flask import Blueprint, Response, request
 
 from gateway import models_wire
-from gateway.errors import AuthenticationError, MethodNotAllowed, NotFound
+from gateway.errors import MethodNotAllowed, NotFound
 from gateway.jsonbody import dump
-from gateway.keys import read_key
+from gateway.keys import optional_key
 from gateway.listing import ModelList
 from gateway.models import Catalog, Surface
 from gateway.replies import json_reply
@@ -53,7 +53,7 @@ def create(models: ModelList, surface: str, settings: PortSettings) -> Blueprint
     def current() -> Catalog:
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(f"{request.method} is not allowed here; use GET.", headers={"allow": "GET, HEAD"})
-        key = _key()
+        key = optional_key(request.environ)
         models.wait(key, _WAIT_SECS, fresh=True)
         return models.catalog(key)
 
@@ -98,11 +98,3 @@ def _prepared(catalog: Catalog, surface: Surface) -> Response:
 
 def _speaks_anthropic() -> bool:
     return "HTTP_ANTHROPIC_VERSION" in request.environ
-
-
-def _key() -> str | None:
-    try:
-        return read_key(request.environ)
-    except AuthenticationError:
-        # No key is needed here, so a malformed one is as good as none.
-        return None

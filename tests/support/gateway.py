@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,9 @@ class Gateway:
 
     program = "openai_proxy.py"
 
-    def __init__(self, backend_url: str, **env: str) -> None:
+    def __init__(self, backend_url: str, *, flags: Sequence[str] = (), **env: str) -> None:
         self.env = env
+        self.flags = list(flags)
         self.backend_url = backend_url
         self.stderr: list[str] = []
         self._home = tempfile.TemporaryDirectory(prefix="gateway-")
@@ -120,7 +121,7 @@ class Gateway:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / self.program)],
+            [sys.executable, str(ROOT / self.program), *self.flags],
             cwd=self._home.name,
             env=self._environment(),
             stdin=subprocess.DEVNULL,

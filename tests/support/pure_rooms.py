@@ -13,7 +13,9 @@ import coverage
 PURE = (
     "gateway/bridge.py",
     "gateway/cors.py",
+    "gateway/demo/script.py",
     "gateway/dialects/*",
+    "gateway/doctor/findings.py",
     "gateway/errors.py",
     "gateway/events.py",
     "gateway/filters/*",
@@ -30,6 +32,8 @@ PURE = (
     "gateway/paths.py",
     "gateway/profile.py",
     "gateway/remedy.py",
+    "gateway/setup/edits.py",
+    "gateway/setup/texts.py",
     "gateway/sse.py",
     "gateway/types.py",
     "gateway/upstream_error.py",
