@@ -12,6 +12,9 @@ they stay in the process.
 from __future__ import annotations
 
 import os
+import struct
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +69,11 @@ class Outcome:
     """Only a name that the catalog knows."""
     usage: Usage | None
     dropped: int
+
+
+_READINGS = 3
+"""A worker that begins or ends while the files are read leaves one half written for a moment."""
+_BETWEEN_READINGS_SECS = 0.02
 
 
 class Metrics:
@@ -168,6 +176,10 @@ class Metrics:
         MultiProcessCollector(registry, str(folder))
 
         def collect() -> bytes:
+            for _ in range(_READINGS):
+                with reading(folder), suppress(OSError, ValueError, RuntimeError, struct.error):
+                    return generate_latest(registry)
+                time.sleep(_BETWEEN_READINGS_SECS)
             with reading(folder):
                 return generate_latest(registry)
 
