@@ -26,7 +26,7 @@ from gateway.http1 import Headers
 from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.paths import normalise
-from gateway.replies import error_reply
+from gateway.replies import error_reply, untyped
 from gateway.routes import chat, health, messages, metrics, models, page, relay, responses
 from gateway.services import Services, new_id
 from gateway.upstream import HttpTransport, Timeouts, Transport
@@ -102,6 +102,8 @@ class Gateway:
             known = {name.lower(): value for name, value in headers}
             if "x-request-id" not in known:
                 headers.append(("x-request-id", request_id))
+            if environ["PATH_INFO"].startswith("/v1/messages") and "request-id" not in known:
+                headers.append(("request-id", known.get("x-request-id", request_id)))
             exchange = environ.get("gateway.exchange")
             if exchange is None:
                 self._metrics.answered(environ["SERVER_PORT"], environ["PATH_INFO"], int(status[:3]))
@@ -118,7 +120,7 @@ class Gateway:
 
     def _app(self, environ: Environ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
         if environ["REQUEST_METHOD"] == "OPTIONS":
-            return Response(status=204, headers=self._cors.preflight(environ))
+            return untyped(Response(status=204, headers=self._cors.preflight(environ)), [])
         try:
             environ["PATH_INFO"] = normalise(environ["PATH_INFO"])
             if environ.get("HTTP_UPGRADE", "").lower() == "websocket":

@@ -9,7 +9,7 @@ from gateway.errors import GatewayError, UpstreamProtocol, UpstreamStatus
 from gateway.exchange import Exchange
 from gateway.headers import answered_bridged
 from gateway.http1 import Head
-from gateway.keys import without_key
+from gateway.keys import mask_error
 from gateway.profile import Model
 from gateway.quirks import Quirk
 from gateway.remedy import remedy_for
@@ -112,7 +112,7 @@ def read_refusal(exchange: Exchange, call: Call, head: Head) -> Generator[None, 
         # Its status is known; words that were cut off do not change it.
         pass
     error = read_error(head.status, dict(answered_bridged(head.headers)), _decoded(head, body[:ERROR_BODY_LIMIT]))
-    error.message = without_key(error.message, exchange.key)
+    mask_error(error, exchange.key)
     return error
 
 

@@ -65,7 +65,7 @@ def decode(raw: bytes, encoding: str, limit: int) -> bytes:
             out.append(piece)
             data = decoder.unconsumed_tail
             give_way()
-    if not decoder.eof:
+    if not decoder.eof or decoder.unused_data:
         raise _corrupt(encoding)
     return b"".join(out)
 
@@ -86,6 +86,9 @@ class _Decompressor(Protocol):
     @property
     def unconsumed_tail(self) -> bytes: ...
 
+    @property
+    def unused_data(self) -> bytes: ...
+
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
@@ -96,6 +99,7 @@ class _Zstd:
         self._decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
         self.eof = False
         self.unconsumed_tail = b""
+        self.unused_data = b""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Feed a little at a time: the decoder has no bound of its own on what one call returns."""
@@ -105,6 +109,7 @@ class _Zstd:
         self.eof = self._decoder.eof
         if self.eof:
             self.unconsumed_tail = b""
+            self.unused_data = self._decoder.unused_data + rest
         return out
 
 

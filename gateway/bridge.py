@@ -6,7 +6,7 @@ in one write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.dialects import Decoder, Encoder, Filter
 from gateway.errors import GatewayError
@@ -22,7 +22,14 @@ class Bridge:
     that it can become an HTTP status; from then on it is spelled in the client's stream.
     """
 
-    def __init__(self, decoder: Decoder, filters: Sequence[Filter], encoder: Encoder) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        filters: Sequence[Filter],
+        encoder: Encoder,
+        mask: Callable[[GatewayError], None] | None = None,
+    ) -> None:
+        """`mask` takes the client's key out of an error before the client is told of it."""
         self.begun = False
         self.ended = False
         self.failure: GatewayError | None = None
@@ -35,6 +42,7 @@ class Bridge:
         self._decoder = decoder
         self._filters = filters
         self._encoder = encoder
+        self._mask = mask
 
     @property
     def body(self) -> JSON:
@@ -87,7 +95,8 @@ class Bridge:
         if not self.begun:
             self.failure = error
             raise error
-        self._encode(self._decoder.fail(error), out)
+        # A decoder that has ended says no more; what went wrong then is the encoding of its end.
+        self._encode(self._decoder.fail(error) or [Failure(error)], out)
         return b"".join(out)
 
     def _encode(self, events: list[Event], out: list[bytes]) -> None:
@@ -100,17 +109,19 @@ class Bridge:
             if type(event) is not Delta:
                 self._notice(event)
             out += self._encoder.feed(event)
+            if isinstance(event, Finish | Failure):
+                self.ended = True
 
     def _notice(self, event: Event) -> None:
         match event:
             case Failure():
+                if self._mask is not None:
+                    self._mask(event.error)
                 if not self.begun and self.failure is None:
                     raise event.error
                 self.failure = event.error
-                self.ended = True
             case Finish():
                 self.usage = event.usage
-                self.ended = True
             case Start():
                 self.model = event.model
             case BlockStart(kind="tool_call"):

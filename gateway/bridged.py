@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Response
 
@@ -25,6 +26,7 @@ from gateway.filters.usage import UsageFilter
 from gateway.headers import STREAM_HEADERS, answered_bridged, for_bridged
 from gateway.http1 import Head, Headers
 from gateway.jsonbody import dump, load_object, load_upstream
+from gateway.keys import mask_error
 from gateway.profile import Model, Terms
 from gateway.quirks import Quirk
 from gateway.replies import json_reply
@@ -113,7 +115,9 @@ def translate(exchange: Exchange, client: Dialect, body: JSON) -> Translated:
         return from_chat(quirk.limited(renamed), quirk.applied_to(model), quirk.omit)
 
     encoder = client.encoder(translation.context, services.new_id, services.now)
-    bridge = Bridge(upstream.decoder(terms), _filters(hub, terms.model, services), encoder)
+    bridge = Bridge(
+        upstream.decoder(terms), _filters(hub, terms.model, services), encoder, partial(mask_error, key=exchange.key)
+    )
     asked = Asked(exchange, terms.model, str(body["model"]), spell)
     return Translated(hub, stream, asked, bridge, _warnings(exchange.dropped))
 

@@ -135,6 +135,9 @@ def _is_whole(data: bytearray, seen: int) -> bool:
         return True
     if len(data) > REQUEST_LINE_LIMIT + 4 and data.find(b"\r\n", 2, REQUEST_LINE_LIMIT + 4) < 0:
         raise LimitRequestLine(len(data), REQUEST_LINE_LIMIT)
+    line_end = data.rfind(b"\n")
+    if line_end >= 0 and len(data) - line_end > HEADER_LINE_LIMIT + 4:
+        raise LimitRequestHeaders("a header line without end")
     if len(data) > HEAD_LIMIT:
         raise LimitRequestHeaders("the head is too long")
     if not data[:1].isalpha() and data[:1] != b"\r":

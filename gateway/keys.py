@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.errors import AuthenticationError
+from gateway.errors import AuthenticationError, GatewayError
 
 _RIGHT_FORM = "Send it as `Authorization: Bearer KEY` or as `x-api-key: KEY`."
 _NOT_IN_A_HEADER = re.compile(r"[^\x21-\x7e]")
@@ -70,6 +70,23 @@ def masked(key: str | None) -> str | None:
     if key is None:
         return None
     return f"{key[:6]}...{key[-4:]}" if len(key) > 12 else "***"
+
+
+def mask_error(error: GatewayError, key: str | None) -> None:
+    """Mask the key in an error of an upstream that repeats it, in whatever member."""
+    error.message = without_key(error.message, key)
+    error.code = error.code and without_key(error.code, key)
+    error.param = error.param and without_key(error.param, key)
+
+
+def refuse_foreign_key(key: str | None) -> None:
+    """Raise for a key of Anthropic's: passing it on would hand it to another provider."""
+    if key is not None and key.startswith("sk-ant-"):
+        raise AuthenticationError(
+            "This is a key of Anthropic's. It would be sent to another provider, so it is refused; use a key of the "
+            "upstream behind this gateway.",
+            code="invalid_api_key",
+        )
 
 
 def without_key(text: str, key: str | None) -> str:

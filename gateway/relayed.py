@@ -23,6 +23,7 @@ from gateway.http1 import Head
 from gateway.json_edit import edit_members
 from gateway.jsonbody import dump, load_object
 from gateway.keys import without_key
+from gateway.replies import untyped
 from gateway.upstream import Call, UpstreamRequest
 from gateway.upstream_error import read_error
 
@@ -90,14 +91,14 @@ def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool
         exchange.sending(first)
         exchange.close()
         if method == "HEAD" and (length := head.get("content-length")):
-            return Response([], head.status, [*headers, ("content-length", length)])
-        return Response(first, head.status, headers)
+            return untyped(Response([], head.status, [*headers, ("content-length", length)]), headers)
+        return untyped(Response(first, head.status, headers), headers)
     if flow.is_stream:
         headers = [*(h for h in headers if h[0] not in ("cache-control", "x-accel-buffering")), *STREAM_HEADERS]
     elif (length := head.get("content-length")) and head.get("transfer-encoding") is None:
         headers.append(("content-length", length))
     stream = Stream(exchange, flow.pieces(), first, flow.keepalive, flow.close)
-    return Response(stream, head.status, headers, direct_passthrough=True)
+    return untyped(Response(stream, head.status, headers, direct_passthrough=True), headers)
 
 
 class _Relay:
@@ -185,7 +186,9 @@ class _Relay:
             for data in exchange.body(self._call) if self._call else ():
                 body += data or b""
                 if len(body) > _ERROR_LIMIT:
-                    return body
+                    # Its length is announced, so what masks the key has the key's length.
+                    key = (exchange.key or "").encode()
+                    return body.replace(key, b"*" * len(key)) if key else body
         except UpstreamProtocol:
             # Its status is known; words that were cut off do not change it.
             raise read_error(head.status, dict(answered_bridged(head.headers)), b"") from None

@@ -22,6 +22,13 @@ def json_reply(body: Any, status: int = 200, headers: Headers | None = None) -> 
     return Response(data, status, [JSON_TYPE, *(headers or [])])
 
 
+def untyped(response: Response, headers: Headers) -> Response:
+    """Take off the content type that Flask gives each answer, where these headers name none."""
+    if not any(name == "content-type" for name, _ in headers):
+        response.headers.pop("content-type", None)
+    return response
+
+
 def speaks_anthropic(environ: Mapping[str, Any]) -> bool:
     """Tell whether errors to this client are spelled in the Messages dialect."""
     return str(environ.get("PATH_INFO", "")).startswith("/v1/messages") or "HTTP_ANTHROPIC_VERSION" in environ

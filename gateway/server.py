@@ -55,6 +55,9 @@ _TELL_AGAIN_SECS = 0.5
 
 def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadlines | None = None) -> None:
     """Serve until a signal comes; never returns, but exits. Raises: SettingError before anything is served."""
+    if settings.holds_key or settings.client_tokens_file is not None:
+        name = next(n for n in ("key_from_stdin", "backend_key_file", "client_tokens_file") if getattr(settings, n))
+        raise SettingError(name_of(name), "keys that the gateway holds are not available in this version")
     service_log.configure(settings.log_level)
     listeners = listen(settings)
     try:

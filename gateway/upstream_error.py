@@ -81,9 +81,7 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstream
         param=_word(found.get("param")),
         headers=headers,
     )
-    if status == 429 and "retry-after" not in error.headers and not quota_is_gone(error):
-        error.headers["retry-after"] = str(RETRY_AFTER_SECS)
-    return error
+    return _timed(error)
 
 
 def error_of(value: Any) -> UpstreamStatus:
@@ -100,13 +98,15 @@ def error_of(value: Any) -> UpstreamStatus:
     code = _word(found.get("code"))
     if is_context_overflow(code, found.get("type"), message):
         return ContextOverflow(message, status=400, overflow=read_overflow(message, found), headers={})
-    return UpstreamStatus(
-        message,
-        status=status,
-        type=_openai_type(found.get("type"), status),
-        code=code,
-        param=_word(found.get("param")),
-    )
+    kind, param = _openai_type(found.get("type"), status), _word(found.get("param"))
+    return _timed(UpstreamStatus(message, status=status, type=kind, code=code, param=param))
+
+
+def _timed(error: UpstreamStatus) -> UpstreamStatus:
+    """Give a 429 a time after which to try again, where waiting helps and the upstream told none."""
+    if error.status == 429 and "retry-after" not in error.headers and not quota_is_gone(error):
+        error.headers["retry-after"] = str(RETRY_AFTER_SECS)
+    return error
 
 
 def quota_is_gone(error: UpstreamStatus) -> bool:

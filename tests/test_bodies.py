@@ -55,7 +55,7 @@ def test_raw_deflate_is_understood_as_well() -> None:
 
 @pytest.mark.parametrize(("encoding", "packed"), ENCODED.items(), ids=ENCODED)
 def test_a_cut_or_corrupt_encoding_is_a_bad_request(encoding: str, packed: bytes) -> None:
-    for damaged in (packed[:-5], b"\0\1\2\3not packed at all", b""):
+    for damaged in (packed[:-5], packed + b"junk", packed + packed, b"\0\1\2\3not packed at all", b""):
         with pytest.raises(RequestError) as refused:
             decode(damaged, encoding, 1 << 20)
         assert refused.value.code == "invalid_content_encoding"

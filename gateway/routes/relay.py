@@ -12,6 +12,7 @@ from gateway.bodies import read_body
 from gateway.dialects.registry import CHAT, RESPONSES
 from gateway.errors import NotFound
 from gateway.inbound import exchanging
+from gateway.keys import refuse_foreign_key
 from gateway.paths import relayed_target
 from gateway.routes import EVERY_METHOD
 from gateway.services import Services
@@ -26,6 +27,8 @@ def create(services: Services, surface: str) -> Blueprint:
     def relay(rest: str) -> Response:
         with exchanging(services, surface) as exchange:
             environ = request.environ
+            if rest.startswith("messages/"):
+                refuse_foreign_key(exchange.key)
             has_body = bool(environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING"))
             body = read_body(environ, settings.max_body_bytes) if has_body else None
             dialect = RESPONSES if rest.startswith("responses/") else CHAT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.transport import CHAT_PORT, RESPONSES_PORT, ScriptedTransport, answer, call, gateway
+from tests.support.transport import CHAT_PORT, KEY, RESPONSES_PORT, ScriptedTransport, answer, call, gateway
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -51,3 +51,24 @@ def test_where_no_key_is_required_none_is_sent() -> None:
     reply = call(gateway(transport, REQUIRE_KEY="false"), "GET", "/v1/files", key=None)
     assert reply.status_code == 200
     assert "authorization" not in dict(transport.sent[0].headers)
+
+
+def test_a_key_of_anthropics_is_not_relayed_below_messages_either() -> None:
+    transport = ScriptedTransport()
+    headers = {"x-api-key": "sk-ant-dummy-000000"}
+    reply = call(transport, "POST", "/v1/messages/batches", b"{}", key=None, headers=headers)
+    assert reply.status_code == 401
+    assert transport.sent == []
+
+
+def test_an_answer_without_a_content_type_gets_none() -> None:
+    reply = call(ScriptedTransport(answer(b"")), "GET", "/v1/files/a")
+    assert "content-type" not in reply.headers
+
+
+def test_a_key_in_a_long_error_is_masked_at_its_length() -> None:
+    body = b"x" * 70_000 + KEY.encode()
+    script = answer(body, status=500, headers={"content-length": str(len(body))})
+    reply = call(ScriptedTransport(script), "GET", "/v1/files/a")
+    assert len(reply.data) == len(body)
+    assert KEY not in reply.text

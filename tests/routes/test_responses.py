@@ -286,3 +286,53 @@ def test_an_open_circuit_answers_at_once() -> None:
     assert health.status_code == 503
     assert health.json is not None
     assert health.json["circuit_breaker"]["is_open"] is True
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        refusal(401, f"Incorrect key {KEY}", code=KEY, param=KEY),
+        answer(json.dumps({"error": {"message": f"Bad {KEY}", "code": KEY}}).encode()),
+        answer(b"data: " + json.dumps({"error": {"message": f"Bad {KEY}"}}).encode() + b"\n\n"),
+        answer(
+            b"data: " + json.dumps(chunk(content="hel")).encode() + b"\n\n",
+            b"data: " + json.dumps({"error": {"message": f"Bad {KEY}"}}).encode() + b"\n\n",
+        ),
+    ],
+    ids=["status", "whole-with-200", "first-frame", "later-frame"],
+)
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/messages"])
+def test_a_key_that_the_upstream_repeats_is_masked_however_it_comes(script: Scripted, path: str) -> None:
+    body = (
+        STREAM
+        if path == "/v1/responses"
+        else {**STREAM, "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    )
+    reply = call(ScriptedTransport(script), "POST", path, body)
+    assert "sk-dum...6789" in reply.text
+    assert KEY not in reply.text
+
+
+def test_a_429_that_came_with_200_gets_a_time_as_well() -> None:
+    reply = call(ScriptedTransport(answer(b'{"error": {"message": "slow", "code": 429}}')), "POST", "/v1/responses", HI)
+    assert (reply.status_code, reply.headers["retry-after"]) == (429, "5")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_count_of_tokens_that_no_number_holds_is_no_count(stream: bool) -> None:
+    usage = {"prompt_tokens": 10**25, "completion_tokens": 3, "total_tokens": 10**25}
+    script = sse(chunk(content="x"), chunk("stop", usage=usage))
+    reply = call(ScriptedTransport(script), "POST", "/v1/responses", {**HI, "stream": stream})
+    assert reply.status_code == 200
+    body = frames(reply.text)[-1]["response"] if stream else reply.json
+    assert body is not None
+    assert body["usage"]["input_tokens"] < 1000
+
+
+def test_a_number_that_json_does_not_tell_exactly_is_refused_before_the_upstream_is_asked() -> None:
+    transport = ScriptedTransport()
+    reply = call(transport, "POST", "/v1/responses", {**HI, "max_output_tokens": 1e30})
+    assert reply.status_code == 400
+    assert reply.json is not None
+    assert reply.json["error"]["param"] == "max_output_tokens"
+    assert transport.sent == []

@@ -65,7 +65,7 @@ def offer(body: JSON, intake: Intake) -> Offer:
         if not isinstance(function, dict):
             raise shape.wrong(path, "a function (an object)", function)
         # Who sends both means the same tools: the newer form counts.
-        if function.get("name") not in found.names or not tools:
+        if not tools or shape.name(function, "name", path) not in found.names:
             _add("function", function, path, found)
     if search is not None:
         found.tools.append(_web_search(search))

@@ -65,11 +65,15 @@ def word(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+_MOST = 1 << 53
+"""From here on numbers of JSON are not exact; no count of tokens is as large."""
+
+
 def count(value: Any) -> int | None:
     """Return a whole number from 0, else None."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if type(value) is int and value >= 0 else None
+    return value if type(value) is int and 0 <= value < _MOST else None
 
 
 _PART_KINDS: dict[Any, Kind] = {

@@ -107,6 +107,8 @@ def integer(obj: JSON, key: str, low: int | None = None, high: int | None = None
     if isinstance(value, float) and not value.is_integer():
         raise fault(key, f"`{key}` must be a whole number.")
     _bounded(key, value, low, high)
+    if abs(value) >= 1 << 53:
+        raise fault(key, f"`{key}` is larger than any number that JSON tells exactly.")
     return int(value)
 
 

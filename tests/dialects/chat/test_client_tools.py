@@ -186,3 +186,9 @@ def test_a_faulty_choice(given: JSON, param: str, code: str) -> None:
     with pytest.raises(RequestError) as caught:
         choice(body, read(body)[0])
     assert (caught.value.param, caught.value.code) == (param, code)
+
+
+def test_a_function_whose_name_is_no_text_is_refused_beside_tools_as_well() -> None:
+    with pytest.raises(RequestError) as refused:
+        read({"tools": [F], "functions": [{"name": []}]})
+    assert refused.value.param == "functions[0].name"
