@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config import Settings, declared, settings_table
+from gateway.config import PROGRAM_FOLDER, Settings, declared, settings_table
 from gateway.profile import Limits
 from gateway.setting import SettingError
 
@@ -182,3 +182,8 @@ def test_the_table_has_a_row_for_every_setting() -> None:
     assert workers == "| `--workers` | `WORKERS` | number of cores | Worker processes. |"
     # A bar inside a cell would cut it in two.
     assert {row.count("|") for row in rows} == {5}
+
+
+def test_the_readme_has_the_table() -> None:
+    text = (PROGRAM_FOLDER / "README.md").read_text()
+    assert text.split("<!-- settings -->\n")[1].split("<!-- /settings -->")[0] == settings_table()
