@@ -106,8 +106,10 @@ class Bridge:
             else:
                 events = [after for event in events for after in step.feed(event)]
         for event in events:
-            if type(event) is not Delta:
-                self._notice(event)
+            if type(event) is Delta:
+                out += self._encoder.feed(event)
+                continue
+            self._notice(event)
             out += self._encoder.feed(event)
             if isinstance(event, Finish | Failure):
                 self.ended = True

@@ -248,10 +248,11 @@ def test_a_changed_models_file_needs_no_restart(start: Start, upstream: Upstream
     assert {served() for _ in range(6)} == {"vendor/first"}
     write([{"id": "vendor/second", "aliases": ["short"]}])
     assert wait_until(lambda: {served() for _ in range(8)} == {"vendor/second"})
-    assert {model["id"] for model in gateway.get("/v1/models").json["data"]} == {"short", "vendor/second"}
+    listed = {"short", "vendor/second"}
+    assert wait_until(lambda: {model["id"] for model in gateway.get("/v1/models").json["data"]} == listed)
     file.write_text('{"models": [{')
     assert wait_until(lambda: served() == "vendor/second" and _complains(gateway))
-    assert {served() for _ in range(8)} == {"vendor/second"}
+    assert wait_until(lambda: {served() for _ in range(8)} == {"vendor/second"})
 
 
 def _complains(gateway: Gateway) -> bool:

@@ -361,7 +361,7 @@ def test_the_upstreams_status_and_words_are_kept(
         assert (told["type"], told["code"]) == ("some_type", "some_code")
     assert len(upstream.asked) == 1
     logged = (status, status, "failed" if status >= 500 else "refused")
-    assert wait_until(lambda: last_exchange(gateway) == logged)
+    assert wait_until(lambda: bool(gateway.log_lines) and last_exchange(gateway) == logged)
 
 
 @over_surfaces

@@ -20,7 +20,7 @@ MESSAGES: JSON = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", 
 
 ATTEMPTS = 5
 """Other work on the machine slows a measurement down now and then; a gateway at fault slows every one."""
-PATIENCE = 0.05
+PATIENCE = 0.5
 """A latency that is good in any case, in seconds: below it, twice as much says nothing."""
 
 
