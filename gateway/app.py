@@ -53,7 +53,9 @@ def build(
         timeouts = Timeouts(settings.backend_connect_timeout_secs, settings.backend_timeout_secs)
         transport = HttpTransport(settings.backend_origin, timeouts, trust_env=settings.trust_env)
     counts = counts or Metrics()
-    services = Services(settings, transport, models or ModelList.of(settings), breaker, drain, counts)
+    models = models or ModelList.of(settings)
+    models.look()
+    services = Services(settings, transport, models, breaker, drain, counts)
     return Gateway(services, {surface: create_app(services, surface) for surface in ("chat", "responses")})
 
 
@@ -89,6 +91,7 @@ class Gateway:
     def __init__(self, services: Services, apps: dict[str, Flask]) -> None:
         self._surface_of = services.settings.surface_of
         self._metrics = services.metrics
+        self._models = services.models
         self._apps = apps
         self._cors = Cors(services.settings.cors_allow_origins)
 
@@ -117,6 +120,10 @@ class Gateway:
             return self._app(environ)(environ, start)
         except ClientGone:
             return Response(status=CLIENT_GONE)(environ, start)
+
+    def beat(self) -> None:
+        """Do what is due without any request: called each second by every worker."""
+        self._models.look()
 
     def _app(self, environ: Environ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
         if environ["REQUEST_METHOD"] == "OPTIONS":

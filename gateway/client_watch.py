@@ -71,9 +71,9 @@ class ClientWatch:
         self._pending: BaseException | None = None
         self._loop = gevent.get_hub().loop
         self._readable = self._loop.io(sock.fileno(), 1)
+        self._begun = False
         self._timer: Any = None
         self._checks: Iterator[float] = iter(())
-        self._readable.start(self._on_readable)
 
     @classmethod
     def of(cls, environ: Mapping[str, Any]) -> ClientWatch | NoWatch:
@@ -92,6 +92,10 @@ class ClientWatch:
         if pending is not None and (wakes or not isinstance(pending, Woken)):
             self._pending = None
             raise pending
+        if not self._begun:
+            # Not before: while its body is read, a client that ends too soon gets an error and no probe.
+            self._begun = True
+            self._readable.start(self._on_readable)
         self._waiting = gevent.getcurrent()
         self._wakes = wakes
 

@@ -104,6 +104,10 @@ class ModelList:
         fetch = fetcher(settings.backend_origin + settings.models_target, trust_env=settings.trust_env)
         return cls(fetch, overlays=ModelsFile(settings.models_file).overlays, rules=rules)
 
+    def look(self) -> None:
+        """Read models.json again where it has changed; every worker does so each second, asked or not."""
+        self._overlays()
+
     def catalog(self, key: str | None) -> Catalog:
         """Return what is known for a client's key, at once; a list that is due is fetched in the background."""
         shelf = self._shelf(key)

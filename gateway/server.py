@@ -33,13 +33,12 @@ from gateway.heads import HEADER_LINE_LIMIT, HEADER_LINES_LIMIT, Deadlines
 from gateway.listeners import listen
 from gateway.metrics_folder import MetricsFolder, memory_folder
 from gateway.setting import SettingError
-from gateway.worker import LAST_WORDS_SECS, Worker
+from gateway.worker import LAST_WORDS_SECS, Serving, Worker
 
 if TYPE_CHECKING:
     from gateway.metrics import Metrics
 
-WSGIApp = Callable[..., Any]
-MakeApp = Callable[[Settings, Drain, "Metrics"], WSGIApp]
+MakeApp = Callable[[Settings, Drain, "Metrics"], Serving]
 
 _CONNECTIONS = 4000
 """Most client connections of one worker."""
@@ -73,7 +72,7 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
 
             sock, settings = attach(settings)
             listeners.append(sock)
-            wsgi: WSGIApp = Beside((make_app or _gateway)(settings, drain, metrics), sock.getsockname()[1])
+            wsgi: Serving = Beside((make_app or _gateway)(settings, drain, metrics), sock.getsockname()[1])
         else:
             wsgi = (make_app or _gateway)(settings, drain, metrics)
         descriptors = [sock.detach() for sock in listeners]
@@ -85,7 +84,7 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
         folder.remove()
 
 
-def _gateway(settings: Settings, drain: Drain, metrics: Metrics) -> WSGIApp:
+def _gateway(settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
     from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
 
     if settings.models_file is not None:
@@ -107,7 +106,7 @@ class Server(BaseApplication):
     def __init__(
         self,
         settings: Settings,
-        wsgi: WSGIApp,
+        wsgi: Serving,
         drain: Drain,
         metrics: Metrics,
         folder: MetricsFolder,
@@ -150,7 +149,7 @@ class Server(BaseApplication):
         for name, value in values.items():
             self.cfg.set(name, value)
 
-    def load(self) -> WSGIApp:
+    def load(self) -> Serving:
         return self._wsgi
 
     def run(self) -> None:

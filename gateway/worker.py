@@ -22,9 +22,10 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 from gevent.event import Event
@@ -48,6 +49,16 @@ _REFUSAL_SECS = 5.0
 """Longest wait for a client to take a refusal."""
 
 _PR_SET_PDEATHSIG = 1
+
+
+class Serving(Protocol):
+    """What a worker serves: a WSGI application (PEP 3333) that also wants to be called when nobody asks."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve one request."""
+
+    def beat(self) -> None:
+        """Do what is due without any request; called each second."""
 
 
 class Worker(GeventWorker):
@@ -78,6 +89,7 @@ class Worker(GeventWorker):
         while self.alive:
             self.notify()
             self.app.metrics.worker(len(pool), len(pool) + threading.active_count())
+            self.wsgi.beat()
             self._stopping.wait(1.0)
         for server in servers:
             server.close()

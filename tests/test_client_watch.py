@@ -124,6 +124,8 @@ def test_within_an_answer_the_exchange_is_woken_to_write_the_probe(pair: Pair) -
 def test_what_happens_between_two_waits_is_told_by_the_next(pair: Pair) -> None:
     client, server = pair
     watch = ClientWatch(server, speaks_interim=True)
+    watch.attend(wakes=False)
+    watch.dismiss()
     watch.answering()
     client.close()
     gevent.sleep(0.05)
@@ -190,4 +192,15 @@ def test_where_there_is_no_socket_nothing_is_watched() -> None:
 def test_the_watch_is_made_for_the_servers_socket(pair: Pair) -> None:
     watch = ClientWatch.of({"gunicorn.socket": pair[1], "SERVER_PROTOCOL": "HTTP/1.1"})
     assert isinstance(watch, ClientWatch)
+    watch.close()
+
+
+def test_nobody_is_watched_before_the_exchange_waits(pair: Pair) -> None:
+    client, server = pair
+    watch = ClientWatch(server, speaks_interim=True)
+    client.shutdown(socket.SHUT_WR)
+    gevent.sleep(0.05)
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(1)  # no probe: while its body is read, a client that ends too soon gets an error
     watch.close()

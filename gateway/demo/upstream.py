@@ -25,11 +25,10 @@ from gateway.jsonbody import load_object
 from gateway.replies import json_reply
 from gateway.services import new_id, now
 from gateway.types import JSON
+from gateway.worker import Serving
 
 PACE_SECS = 0.02
 """Pause between two pieces, so that streaming can be seen."""
-
-WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def attach(settings: Settings) -> tuple[socket.socket, Settings]:
@@ -42,10 +41,14 @@ def attach(settings: Settings) -> tuple[socket.socket, Settings]:
 class Beside:
     """The gateway, and the demo on a port of its own."""
 
-    def __init__(self, gateway: WSGIApp, port: int, pace: float = PACE_SECS) -> None:
+    def __init__(self, gateway: Serving, port: int, pace: float = PACE_SECS) -> None:
         self._gateway = gateway
         self._port = str(port)
         self._demo = create_app(pace)
+
+    def beat(self) -> None:
+        """Nothing is due but the gateway's own."""
+        self._gateway.beat()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""

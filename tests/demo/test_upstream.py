@@ -49,11 +49,21 @@ def test_what_is_no_chat_is_not_served(demo: Gateway) -> None:
 
 
 def test_the_gateway_s_own_ports_are_its_own() -> None:
-    def gateway(environ: object, start_response: object) -> list[bytes]:
-        return [b"gateway"]
+    class Other:
+        beats = 0
 
-    assert Beside(gateway, 7)({"SERVER_PORT": "5101"}, print) == [b"gateway"]
-    client = Client(Beside(gateway, 7))
+        def __call__(self, environ: object, start_response: object) -> list[bytes]:
+            return [b"gateway"]
+
+        def beat(self) -> None:
+            self.beats += 1
+
+    gateway = Other()
+    both = Beside(gateway, 7)
+    both.beat()
+    assert gateway.beats == 1
+    assert both({"SERVER_PORT": "5101"}, print) == [b"gateway"]
+    client = Client(both)
     assert client.get("/v1/models", environ_overrides={"SERVER_PORT": "7"}).json == {"object": "list", "data": MODELS}
 
 

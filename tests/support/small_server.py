@@ -39,6 +39,9 @@ class App:
         except GatewayError as error:
             return _whole(start, json.dumps({"code": error.code}).encode(), f"{error.status} Error")
 
+    def beat(self) -> None:
+        """Nothing is due."""
+
     def do_who(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         facts = {"port": environ["SERVER_PORT"], "pid": os.getpid(), "script": environ["SCRIPT_NAME"]}
         return _whole(start, json.dumps(facts).encode())
