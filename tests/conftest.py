@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.gateway import Gateway, GatewayPool
+from tests.support.gateway import ROOT, Gateway, GatewayPool
 from tests.support.upstream import Upstream
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marks of these tests."""
     config.addinivalue_line("markers", "clients: runs a real client program through a real gateway; takes seconds")
+    runs_tests = "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None)
+    if runs_tests and os.environ.pop("COVERAGE_PROCESS_CONFIG", None):
+        os.environ["COVERAGE_PROCESS_START"] = str(ROOT / "tests" / "support" / "gateway.coveragerc")
+        os.environ["COVERAGE_FILE"] = str(ROOT / ".coverage")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more tests at a time than there are processors: most of their time they wait for sockets."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(scope="session")

@@ -60,12 +60,13 @@ def exchange(gateway: Gateway, data: bytes, *, port: int | None = None, timeout:
         while len(body) < length and (piece := client.sock.recv(65536)):
             body += piece
         seconds = time.monotonic() - began
-        closed, rest = _after(client, body[length:])
+        closed, rest = _after(client, body[length:], headers.get("connection") == "keep-alive")
         return Raw(int(first.split()[1]), headers, body[:length], rest, closed, seconds)
 
 
-def _after(client: RawClient, rest: bytes) -> tuple[bool, bytes]:
-    client.sock.settimeout(0.5)
+def _after(client: RawClient, rest: bytes, kept: bool) -> tuple[bool, bytes]:
+    """Tell whether the connection was closed, and what came before that; `kept`: it was promised to stay."""
+    client.sock.settimeout(0.1 if kept else 2.0)
     try:
         while piece := client.sock.recv(65536):
             rest += piece
