@@ -17,6 +17,7 @@ from tests.support import answers
 from tests.support.answers import Answer, Pause
 from tests.support.gateway import Gateway, ImpatientGateway
 from tests.support.hostile import CHAT, HELLO, MESSAGES, exchange, head, others_are_served
+from tests.support.processes import wait_until
 from tests.support.sockets import raw_request
 from tests.support.upstream import Upstream
 
@@ -159,10 +160,18 @@ def test_slow_readers_do_not_slow_the_others(gateway: Gateway, upstream: Upstrea
                 client = stack.enter_context(gateway.connect())
                 client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 client.send(raw_request("POST", "/v1/responses", json.dumps({**HELLO, "stream": True}).encode()))
-            time.sleep(1.5)  # until the buffers between are full
+            # The buffers between are filled first, as fast as the gateway translates: until then it has work to do.
+            assert wait_until(lambda: at_rest(gateway), 60)
             yield
 
     others_are_served(gateway, reading_slowly)
+
+
+def at_rest(gateway: Gateway) -> bool:
+    """Tell whether the workers hardly work, looking at them for a moment."""
+    before = gateway.cpu_seconds()
+    time.sleep(0.25)
+    return gateway.cpu_seconds() - before <= 0.02
 
 
 # --- idle streams -------------------------------------------------------------------------------------------

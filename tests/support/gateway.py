@@ -85,6 +85,11 @@ class Gateway:
         texts = [Path(f"/proc/{worker}/{file}").read_text() for worker in self.workers]
         return sum(int(re.findall(rf"^{what}:\s+(\d+) kB", text, re.MULTILINE)[0]) * 1024 for text in texts)
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the workers have used; the kernel counts it in hundredths."""
+        stats = [Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split() for worker in self.workers]
+        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
+
     def stop(self, signal_number: int = signal.SIGTERM, seconds: float = 15.0) -> int:
         """End the gateway and return its exit code; may be called twice. Raises: AssertionError if it stays."""
         if self.process.poll() is None:
