@@ -135,7 +135,7 @@ class Worker(GeventWorker):
             client.close()
 
     def _converse(self, listener: Any, client: Any, addr: Any) -> None:
-        reader = HeadReader(self.cfg, client, addr)
+        reader = HeadReader(self.cfg, client, addr, listener)
         goes_on = True
         while goes_on:
             try:
@@ -144,23 +144,26 @@ class Worker(GeventWorker):
                 self.log.info("refused a request from %s: %s", addr[0], type(exc).__name__)
                 self._refuse(client, exc)
                 return
-            goes_on = request is not None and self._answer(listener, request, reader, client, addr)
+            goes_on = request is not None and self._answer(request, reader, client)
 
     def _next_request(self, reader: HeadReader, client: Any) -> Any:
         """Return the next request, or None where none will come. Raises: ParseException, RequestTimeout, OSError."""
-        fresh = reader.req_count == 0
+        fresh = reader.requests == 0
         if not self.alive and not fresh:
             return None
         self._waiting[client] = fresh
         try:
-            began = reader.begin(client, self.app.deadlines.idle if self.alive else FIRST_BYTES_SECS)
+            began = reader.begin(self.app.deadlines.idle if self.alive else FIRST_BYTES_SECS)
         finally:
             del self._waiting[client]
-        return reader.request(client, self.app.deadlines.head) if began else None
+        return reader.request(self.app.deadlines.head) if began else None
 
-    def _answer(self, listener: Any, request: Any, reader: HeadReader, client: Any, addr: Any) -> bool:
+    def _answer(self, request: Any, reader: HeadReader, client: Any) -> bool:
         """Serve one request; tell whether the connection goes on."""
-        response, environ = wsgi.create(request, client, addr, listener, self.cfg, response_class=Answer)
+        response = Answer(request, client, self.cfg)
+        environ = reader.environ(request)
+        if request.expects:
+            client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         environ["gateway.body_secs"] = self.app.deadlines.body
         body = request.body
 
