@@ -138,10 +138,10 @@ class Gateway:
     """The dispatcher."""
 
     def __init__(self, services: Services, ports: dict[str, Port]) -> None:
-        self._surface_of = services.settings.surface_of
         self._metrics = services.metrics
         self._models = services.models
-        self._ports = ports
+        self._ports = {str(port.number): ports[port.surface] for port in services.settings.ports}
+        """By their numbers, as the server names them."""
         self._cors = Cors(services.settings.cors_allow_origins)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -183,4 +183,4 @@ class Gateway:
                 raise errors.UpgradeRequired("WebSockets are not spoken here; send the request by HTTP POST.")
         except GatewayError as error:
             return error_reply(error, environ)
-        return self._ports[self._surface_of(int(environ["SERVER_PORT"]))]
+        return self._ports[environ["SERVER_PORT"]]

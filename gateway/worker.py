@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import threading
@@ -32,12 +33,14 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http import wsgi
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import InvalidResponseHeader, ParseException
+from gunicorn.util import is_hoppish
 from gunicorn.workers.ggevent import GeventWorker
 
 from gateway.cors import Cors
 from gateway.errors import GatewayError
 from gateway.heads import HeadReader, fault_of, format_refusal
+from gateway.http1 import Headers
 
 FIRST_BYTES_SECS = 0.5
 """Time for the first request of a connection that was accepted just before the end began."""
@@ -225,6 +228,17 @@ class Answer(wsgi.Response):
         self.headers_sent = False
         self._head = b""
 
+    def process_headers(self, headers: Headers) -> None:
+        """Take the headers of an answer. Raises: InvalidResponseHeader, where one would break out of its line."""
+        for name, value in headers:
+            kind = _kind(name)
+            if kind is None or _FORBIDDEN.search(value):
+                raise InvalidResponseHeader(name)
+            if kind == "length":
+                self.response_length = int(value)
+            if kind != "of this connection":
+                self.headers.append((name, value))
+
     def send_headers(self) -> None:
         """Make the head ready; it leaves with the next bytes, or when `write` has none."""
         if self.headers_sent:
@@ -261,6 +275,20 @@ class Answer(wsgi.Response):
             sent = self.sock.send(data)
             if sent < len(data):
                 self.sock.sendall(memoryview(data)[sent:])
+
+
+_FORBIDDEN = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_TOKEN = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
+
+
+@lru_cache(maxsize=1024)
+def _kind(name: str) -> str | None:
+    """Return what the server does with a header: None for one that has no name of a header."""
+    if _TOKEN.fullmatch(name) is None:
+        return None
+    if is_hoppish(name):
+        return "of this connection"
+    return "length" if name.lower() == "content-length" else "of the answer"
 
 
 @lru_cache(maxsize=2)
