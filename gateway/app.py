@@ -1,4 +1,4 @@
-"""The WSGI application: one Flask app for each surface, and the dispatcher in front of them.
+"""The WSGI application: the routes of each surface, and the dispatcher in front of them.
 
 The dispatcher does what holds for every request, whatever serves it: an id, one spelling of the path, the
 surface of the accepting socket's port, CORS. The port is the listener's own (`SERVER_PORT`), never that of the
@@ -7,12 +7,13 @@ surface of the accepting socket's port, CORS. The port is the listener's own (`S
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from flask import Flask, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from gateway import errors, tokens
 from gateway.breaker import Breaker
@@ -26,13 +27,10 @@ from gateway.http1 import Headers
 from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.paths import normalise
-from gateway.replies import error_reply, untyped
-from gateway.routes import chat, health, messages, metrics, models, page, relay, responses
+from gateway.replies import Environ, Reply, StartResponse, error_reply
+from gateway.routes import Routes, chat, health, messages, metrics, models, page, relay, responses
 from gateway.services import Services, new_id
 from gateway.upstream import HttpTransport, Timeouts, Transport
-
-StartResponse = Callable[..., Any]
-Environ = dict[str, Any]
 
 
 def build(
@@ -56,43 +54,94 @@ def build(
     models = models or ModelList.of(settings)
     models.look()
     services = Services(settings, transport, models, breaker, drain, counts)
-    return Gateway(services, {surface: create_app(services, surface) for surface in ("chat", "responses")})
+    return Gateway(services, {surface: Port.of(services, surface) for surface in ("chat", "responses")})
 
 
-def create_app(services: Services, surface: str) -> Flask:
-    """Return the Flask app of one surface."""
-    app = Flask(__name__, static_folder=None)
-    app.url_map.strict_slashes = False
-    app.register_blueprint(health.create(services))
-    app.register_blueprint(metrics.create(services))
-    app.register_blueprint(page.create(services, surface))
-    app.register_blueprint(models.create(services.models, surface, services.settings))
-    app.register_blueprint(chat.create(services, surface))
-    if surface == "chat":
-        app.register_blueprint(relay.other_port(services))
-    else:
-        app.register_blueprint(responses.create(services, surface))
-        app.register_blueprint(messages.create(services, surface))
-    app.register_blueprint(relay.create(services, surface))
-    app.register_error_handler(GatewayError, _known)
-    app.register_error_handler(HTTPException, _from_flask)
+class Port:
+    """The routes of one surface: the table of whole paths, and a Flask app for all that is not in it."""
 
-    def unknown(error: Exception) -> Response:
-        services.log.exception("internal error", extra={"request_id": request.environ["gateway.request_id"]})
-        return _known(GatewayError("The gateway failed; its log tells why."))
+    def __init__(self, routes: Sequence[Routes], log: logging.Logger) -> None:
+        self._table = {path: handler for part in routes for path, handler in part.table.items()}
+        self._log = log
+        self._flask = _Flask(__name__, static_folder=None)
+        self._flask.url_map.strict_slashes = False
+        for part in routes:
+            self._flask.register_blueprint(part)
+        self._flask.register_error_handler(Exception, lambda error: self._failed(error, request.environ))
 
-    app.register_error_handler(Exception, unknown)
-    return app
+    @classmethod
+    def of(cls, services: Services, surface: str) -> Port:
+        """Return one surface with all its routes."""
+        only = (
+            [relay.other_port(services)]
+            if surface == "chat"
+            else [responses.create(services, surface), messages.create(services, surface)]
+        )
+        routes = [
+            health.create(services),
+            metrics.create(services),
+            page.create(services, surface),
+            models.create(services.models, surface, services.settings),
+            chat.create(services, surface),
+            *only,
+            relay.create(services, surface),
+        ]
+        return cls(routes, services.log)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request (PEP 3333)."""
+        handler = self._table.get(environ["PATH_INFO"])
+        if handler is None:
+            return self._flask(environ, start_response)
+        try:
+            reply = handler(environ)
+        except Exception as error:
+            reply = self._failed(error, environ)
+        return reply(environ, start_response)
+
+    def _failed(self, error: Exception, environ: Environ) -> Reply:
+        """Return the answer to an exception; one that is no known error is logged, and only there told of."""
+        known = _known(error, environ)
+        if known is None:
+            self._log.exception("internal error", extra={"request_id": environ.get("gateway.request_id")})
+            known = GatewayError("The gateway failed; its log tells why.")
+        return error_reply(known, environ)
+
+
+class _Flask(Flask):
+    """Flask, which sends a `Reply` as it is."""
+
+    def make_response(self, rv: Any) -> Any:
+        return rv if isinstance(rv, Reply) else super().make_response(rv)
+
+
+def _known(error: Exception, environ: Environ) -> GatewayError | None:
+    """Return the error that a client is told of, None where there is nothing to tell."""
+    match error:
+        case GatewayError():
+            return error
+        case MethodNotAllowed():
+            method = environ["REQUEST_METHOD"]
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            return errors.MethodNotAllowed(f"{method} is not allowed here; use {allowed}.", headers={"allow": allowed})
+        case NotFound():
+            return errors.NotFound(f"There is nothing at {environ['REQUEST_METHOD']} {request.path[:200]}.")
+        case HTTPException():
+            known = errors.RequestError(error.description or error.name, code="bad_request")
+            known.status = error.code or 400
+            return known
+        case _:
+            return None
 
 
 class Gateway:
     """The dispatcher."""
 
-    def __init__(self, services: Services, apps: dict[str, Flask]) -> None:
-        self._surface_of = services.settings.surface_of
+    def __init__(self, services: Services, ports: dict[str, Port]) -> None:
         self._metrics = services.metrics
         self._models = services.models
-        self._apps = apps
+        self._ports = {str(port.number): ports[port.surface] for port in services.settings.ports}
+        """By their numbers, as the server names them."""
         self._cors = Cors(services.settings.cors_allow_origins)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -119,7 +168,7 @@ class Gateway:
         try:
             return self._app(environ)(environ, start)
         except ClientGone:
-            return Response(status=CLIENT_GONE)(environ, start)
+            return Reply(b"", CLIENT_GONE)(environ, start)
 
     def beat(self) -> None:
         """Do what is due without any request: called each second by every worker."""
@@ -127,28 +176,11 @@ class Gateway:
 
     def _app(self, environ: Environ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
         if environ["REQUEST_METHOD"] == "OPTIONS":
-            return untyped(Response(status=204, headers=self._cors.preflight(environ)), [])
+            return Reply(b"", 204, self._cors.preflight(environ))
         try:
             environ["PATH_INFO"] = normalise(environ["PATH_INFO"])
             if environ.get("HTTP_UPGRADE", "").lower() == "websocket":
                 raise errors.UpgradeRequired("WebSockets are not spoken here; send the request by HTTP POST.")
         except GatewayError as error:
             return error_reply(error, environ)
-        return self._apps[self._surface_of(int(environ["SERVER_PORT"]))]
-
-
-def _known(error: GatewayError) -> Response:
-    return error_reply(error, request.environ)
-
-
-def _from_flask(error: HTTPException) -> Response:
-    if isinstance(error, MethodNotAllowed):
-        allowed = ", ".join(sorted(error.valid_methods or ()))
-        return _known(
-            errors.MethodNotAllowed(f"{request.method} is not allowed here; use {allowed}.", headers={"allow": allowed})
-        )
-    if error.code == 404:
-        return _known(errors.NotFound(f"There is nothing at {request.method} {request.path[:200]}."))
-    known = errors.RequestError(error.description or error.name, code="bad_request")
-    known.status = error.code or 400
-    return _known(known)
+        return self._ports[environ["SERVER_PORT"]]

@@ -10,8 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from flask import Response
-
 from gateway import tokens
 from gateway.asking import Asked
 from gateway.bridge import Bridge
@@ -29,7 +27,7 @@ from gateway.jsonbody import dump, load_object, load_upstream
 from gateway.keys import mask_error
 from gateway.profile import Model, Terms
 from gateway.quirks import Quirk
-from gateway.replies import json_reply
+from gateway.replies import Reply, json_reply
 from gateway.seal import Envelope
 from gateway.services import Services
 from gateway.turns import give_way
@@ -59,7 +57,7 @@ class Translated:
     warnings: Headers
 
 
-def answer(exchange: Exchange, client: Dialect, raw: bytes) -> Response:
+def answer(exchange: Exchange, client: Dialect, raw: bytes) -> Reply:
     """Answer a request of a client dialect through the upstream. Raises: GatewayError before the first byte."""
     body = load_object(raw)
     large = len(raw) > _LARGE
@@ -131,7 +129,7 @@ def _filters(hub: JSON, model: Model, services: Services) -> list[Filter]:
     return filters
 
 
-def respond(exchange: Exchange, translated: Translated) -> Response:
+def respond(exchange: Exchange, translated: Translated) -> Reply:
     """Run the exchange; return its answer, streamed or whole as asked. Raises: GatewayError."""
     bridge = translated.bridge
     flow = _Flow(exchange, translated)
@@ -140,10 +138,10 @@ def respond(exchange: Exchange, translated: Translated) -> Response:
         run(pieces)
         exchange.status = 200
         exchange.usage = bridge.usage
-        reply = json_reply(bridge.body, 200, [*flow.headers, *translated.warnings])
-        exchange.sending(reply.data)
+        data = dump(bridge.body)
+        exchange.sending(data)
         exchange.close()
-        return reply
+        return json_reply(data, 200, [*flow.headers, *translated.warnings])
     first = begin(pieces, exchange)
     bridge.begun = True
     exchange.status = 200
@@ -154,7 +152,7 @@ def respond(exchange: Exchange, translated: Translated) -> Response:
         *flow.headers,
         *translated.warnings,
     ]
-    return Response(stream, 200, headers, direct_passthrough=True)
+    return Reply(stream, 200, headers)
 
 
 class _Flow:

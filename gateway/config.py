@@ -276,10 +276,6 @@ class Settings:
         both = (Port("chat_port", self.chat_port, "chat"), Port("responses_port", self.responses_port, "responses"))
         return tuple(port for port in both if self.mode in (None, port.surface))
 
-    def surface_of(self, number: int) -> Surface:
-        """Return what the port with this number serves."""
-        return next(port.surface for port in self.ports if port.number == number)
-
     @property
     def holds_key(self) -> bool:
         """The gateway has a key of its own."""

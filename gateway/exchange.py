@@ -37,6 +37,9 @@ T = TypeVar("T")
 _TURN_SECS = 0.002
 """How long an exchange may go on before others get their turn, in seconds."""
 
+_WAITED_SECS = 0.0005
+"""A read that took this long has waited, in seconds: meanwhile others had their turn."""
+
 Pieces = Generator[bytes | None, None, None]
 """What a flow yields, see above."""
 
@@ -122,7 +125,10 @@ class Exchange:
             return None
         finally:
             watch.dismiss()
-            self.waited += time.monotonic() - began
+            now = time.monotonic()
+            self.waited += now - began
+            if now - began > _WAITED_SECS:
+                self._yielded = now
 
     def head(self, call: Call) -> Generator[None, None, Head]:
         """Wait for the head of an answer; yield None for each spell of silence."""

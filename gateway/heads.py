@@ -1,8 +1,9 @@
-"""Request heads: read under a deadline and within bounds, parsed by gunicorn, refused in JSON.
+"""Request heads: read under a deadline and within bounds, parsed, refused in JSON.
 
 gunicorn's parser reads the socket itself, for as long as the client likes. So the head is read here, up to its
 end, and then handed over; the parser finds all it needs in its buffer and says what is wrong with it. What it
-lets pass and a gateway must not is checked after it.
+lets pass and a gateway must not is checked after it. A head that is plain need not go that way, see
+`gateway.plain_head`.
 
 Source: RFC 9112, sections 2.2, 3.2 and 6.3; RFC 6585 for 431.
 """
@@ -13,14 +14,18 @@ import secrets
 import socket
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, NoMoreData, ParseException
 from gunicorn.http.message import Request
-from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.http.wsgi import base_environ
 
+from gateway import plain_head
 from gateway.dialects.chat.wire import encode_error
 from gateway.errors import GatewayError, RequestError, RequestTimeout
 from gateway.http1 import Headers
@@ -34,6 +39,7 @@ HEAD_LIMIT = 256 * 1024
 """Longest head in all, in bytes: what a client that never ends its head can make us keep."""
 
 _READ_SIZE = 16 * 1024
+_LARGEST_READ = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,14 @@ class _Message(Request):
     def read_line(self, unreader: Any, buf: Any, limit: int = 0) -> Any:
         return super().read_line(unreader, buf, REQUEST_LINE_LIMIT)
 
+    @property
+    def expects(self) -> bool:
+        """The client waits for `100 Continue`."""
+        return bool(self._expected_100_continue)
 
-class _RequestBody(Body):
-    """A body whose faults of framing are the client's, wherever they are met."""
+
+class _ChunkedBody(Body):
+    """A chunked body, whose faults of framing are the client's, wherever they are met."""
 
     def _read_reader(self, size: int) -> bytes:
         try:
@@ -70,49 +81,130 @@ class _RequestBody(Body):
     @property
     def unread(self) -> int | None:
         """Bytes that nobody has read yet; None where only reading would tell."""
-        if isinstance(self.reader, LengthReader):
-            left: int = self.reader.length
-            return left
         return None if self.failed or self.reader.parser is not None else 0
 
 
-class HeadReader(RequestParser):
+class _PlainBody:
+    """A body of a length that is known. One read takes what has come, not more."""
+
+    def __init__(self, unreader: SocketUnreader, length: int) -> None:
+        self.unread = length
+        self._unreader = unreader
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes, b"" at the end or where the client hangs up; all of them without a size."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(_LARGEST_READ), b""))
+        wanted = min(size, self.unread)
+        if not wanted:
+            return b""
+        data: bytes = self._unreader.take_buffered() or self._unreader.sock.recv(min(wanted, _LARGEST_READ))
+        if len(data) > wanted:
+            self._unreader.unread(data[wanted:])
+            data = data[:wanted]
+        self.unread -= len(data)
+        return data
+
+
+class HeadReader:
     """The requests of one connection, one after the other."""
 
-    mesg_class = _Message
+    def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
+        """`client` and `server` are the addresses of the two ends."""
+        self.requests = 0
+        """How many have begun."""
+        self._cfg = cfg
+        self._sock = sock
+        self._client = client
+        self._unreader = SocketUnreader(sock)
+        self._environ = {
+            **base_environ(cfg),
+            "gunicorn.socket": sock,
+            "wsgi.url_scheme": "http",
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": server[0],
+            "SERVER_PORT": str(server[1]),
+            "REMOTE_ADDR": client[0],
+            "REMOTE_PORT": str(client[1]),
+        }
 
-    def begin(self, sock: socket.socket, idle_secs: float) -> bool:
+    def begin(self, idle_secs: float) -> bool:
         """Wait for the first byte of a head; False where none comes. Raises: OSError."""
-        data = self.unreader.take_buffered()
+        data = self._unreader.take_buffered()
         if not data:
-            sock.settimeout(idle_secs)
+            self._sock.settimeout(idle_secs)
             try:
-                data = sock.recv(_READ_SIZE)
+                data = self._sock.recv(_READ_SIZE)
             except TimeoutError:
                 return False
-        self.unreader.unread(data)
+        self._unreader.unread(data)
         return bool(data)
 
-    def request(self, sock: socket.socket, head_secs: float) -> Any:
+    def request(self, head_secs: float) -> Any:
         """Return the request that has begun, None where the client hangs up instead.
 
         Raises: ParseException, RequestTimeout, OSError.
         """
+        self.requests += 1
+        self._sock.settimeout(None)
+        data = self._unreader.take_buffered()
+        end = data.find(b"\r\n\r\n")
+        plain = plain_head.read(data[:end]) if end >= 0 else None
+        if plain is not None:
+            self._unreader.unread(data[end + 4 :])
+            plain.body = _PlainBody(self._unreader, plain.length)
+            return plain
+        whole = self._whole(data, head_secs)
+        if whole is None:
+            return None
+        self._sock.settimeout(None)
+        return self._parsed(whole)
+
+    def _whole(self, begun: bytes, head_secs: float) -> bytes | None:
+        """Return the bytes that have come when a head is complete, None where it never will be."""
         ends = time.monotonic() + head_secs
-        data = bytearray(self.unreader.take_buffered())
+        data = bytearray(begun)
         seen = 0
         while not _is_whole(data, seen):
             seen = len(data)
-            piece = _receive(sock, ends)
+            piece = _receive(self._sock, ends)
             if not piece:
                 return None
             data += piece
-        sock.settimeout(None)
-        self.unreader.unread(bytes(data))
-        message = next(self)
+        return bytes(data)
+
+    def _parsed(self, data: bytes) -> Any:
+        """Have gunicorn's parser read a head."""
+        self._unreader.unread(data)
+        message = _Message(self._cfg, self._unreader, self._client, self.requests)
         _check_framing(message)
-        message.body = _RequestBody(message.body.reader)
+        reader = message.body.reader
+        known = isinstance(reader, LengthReader)
+        message.body = _PlainBody(self._unreader, reader.length) if known else _ChunkedBody(reader)
         return message
+
+    def environ(self, request: Any) -> dict[str, Any]:
+        """Return the WSGI environment of a request (PEP 3333; RFC 3875, section 4.1.18, for repeated headers)."""
+        environ = {
+            **self._environ,
+            "wsgi.input": request.body,
+            "REQUEST_METHOD": request.method,
+            "RAW_URI": request.uri,
+            "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1") if "%" in request.path else request.path,
+            "QUERY_STRING": request.query,
+            "SERVER_PROTOCOL": "HTTP/1.1" if request.version == (1, 1) else "HTTP/{}.{}".format(*request.version),
+        }
+        for name, value in request.headers:
+            key = _environ_key(name)
+            before = environ.get(key)
+            environ[key] = value if before is None else f"{before},{value}"
+        return environ
+
+
+@lru_cache(maxsize=1024)
+def _environ_key(name: str) -> str:
+    key = name.replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def _receive(sock: socket.socket, ends: float) -> bytes:

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask import request
-
 from gateway.bodies import read_body
 from gateway.client_watch import ClientGone
 from gateway.errors import AuthenticationError, GatewayError, UnsupportedMediaType
 from gateway.exchange import Exchange, fail
 from gateway.keys import read_key
+from gateway.replies import Environ
 from gateway.services import Services
 
 
 @contextmanager
-def exchanging(services: Services, surface: str) -> Iterator[Exchange]:
-    """Open the exchange of the current request; close it where it fails before its answer begins.
+def exchanging(services: Services, surface: str, environ: Environ) -> Iterator[Exchange]:
+    """Open the exchange of a request; close it where it fails before its answer begins.
 
     Raises: AuthenticationError, and whatever the exchange raises.
     """
-    exchange = Exchange(services, request.environ, surface)
+    exchange = Exchange(services, environ, surface)
     try:
-        exchange.key = read_key(request.environ)
+        exchange.key = read_key(environ)
         if exchange.key is None and services.settings.require_key:
             raise AuthenticationError(
                 "No API key was sent. Send it as `Authorization: Bearer KEY` or as `x-api-key: KEY`; "
@@ -40,9 +39,9 @@ def exchanging(services: Services, surface: str) -> Iterator[Exchange]:
         raise
 
 
-def json_body(services: Services) -> bytes:
+def json_body(services: Services, environ: Environ) -> bytes:
     """Return the body of a translated request, decoded. Raises: UnsupportedMediaType, and as `read_body`."""
-    kind = request.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    kind = environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMediaType(f"The content type {kind[:80]!r} is not understood; send application/json.")
-    return read_body(request.environ, services.settings.max_body_bytes)
+    return read_body(environ, services.settings.max_body_bytes)

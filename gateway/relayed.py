@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from flask import Response
-
 from gateway import sse
 from gateway.dialects import Dialect
 from gateway.dialects.chat import wire as chat_wire
@@ -23,7 +21,7 @@ from gateway.http1 import Head
 from gateway.json_edit import edit_members
 from gateway.jsonbody import dump, load_object
 from gateway.keys import without_key
-from gateway.replies import untyped
+from gateway.replies import Reply
 from gateway.upstream import Call, UpstreamRequest
 from gateway.upstream_error import read_error
 
@@ -77,7 +75,7 @@ def _edited(raw: bytes, changes: Mapping[str, Any]) -> bytes:
     return edit_members(raw, {name: None if value is None else dump(value) for name, value in changes.items()})
 
 
-def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool, dialect: Dialect = CHAT) -> Response:
+def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool, dialect: Dialect = CHAT) -> Reply:
     """Relay one request; `dialect` is that of the answer. Raises: GatewayError while the answer has not begun."""
     environ = exchange.environ
     method = str(environ["REQUEST_METHOD"])
@@ -91,14 +89,14 @@ def answer(exchange: Exchange, target: str, body: bytes | None, *, decoded: bool
         exchange.sending(first)
         exchange.close()
         if method == "HEAD" and (length := head.get("content-length")):
-            return untyped(Response([], head.status, [*headers, ("content-length", length)]), headers)
-        return untyped(Response(first, head.status, headers), headers)
+            headers.append(("content-length", length))
+        return Reply(first, head.status, headers)
     if flow.is_stream:
         headers = [*(h for h in headers if h[0] not in ("cache-control", "x-accel-buffering")), *STREAM_HEADERS]
     elif (length := head.get("content-length")) and head.get("transfer-encoding") is None:
         headers.append(("content-length", length))
     stream = Stream(exchange, flow.pieces(), first, flow.keepalive, flow.close)
-    return untyped(Response(stream, head.status, headers, direct_passthrough=True), headers)
+    return Reply(stream, head.status, headers)
 
 
 class _Relay:

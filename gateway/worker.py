@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import threading
@@ -32,12 +33,14 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http import wsgi
-from gunicorn.http.errors import ParseException
+from gunicorn.http.errors import InvalidResponseHeader, ParseException
+from gunicorn.util import is_hoppish
 from gunicorn.workers.ggevent import GeventWorker
 
 from gateway.cors import Cors
 from gateway.errors import GatewayError
 from gateway.heads import HeadReader, fault_of, format_refusal
+from gateway.http1 import Headers
 
 FIRST_BYTES_SECS = 0.5
 """Time for the first request of a connection that was accepted just before the end began."""
@@ -135,7 +138,7 @@ class Worker(GeventWorker):
             client.close()
 
     def _converse(self, listener: Any, client: Any, addr: Any) -> None:
-        reader = HeadReader(self.cfg, client, addr)
+        reader = HeadReader(self.cfg, client, addr, listener)
         goes_on = True
         while goes_on:
             try:
@@ -144,23 +147,26 @@ class Worker(GeventWorker):
                 self.log.info("refused a request from %s: %s", addr[0], type(exc).__name__)
                 self._refuse(client, exc)
                 return
-            goes_on = request is not None and self._answer(listener, request, reader, client, addr)
+            goes_on = request is not None and self._answer(request, reader, client)
 
     def _next_request(self, reader: HeadReader, client: Any) -> Any:
         """Return the next request, or None where none will come. Raises: ParseException, RequestTimeout, OSError."""
-        fresh = reader.req_count == 0
+        fresh = reader.requests == 0
         if not self.alive and not fresh:
             return None
         self._waiting[client] = fresh
         try:
-            began = reader.begin(client, self.app.deadlines.idle if self.alive else FIRST_BYTES_SECS)
+            began = reader.begin(self.app.deadlines.idle if self.alive else FIRST_BYTES_SECS)
         finally:
             del self._waiting[client]
-        return reader.request(client, self.app.deadlines.head) if began else None
+        return reader.request(self.app.deadlines.head) if began else None
 
-    def _answer(self, listener: Any, request: Any, reader: HeadReader, client: Any, addr: Any) -> bool:
+    def _answer(self, request: Any, reader: HeadReader, client: Any) -> bool:
         """Serve one request; tell whether the connection goes on."""
-        response, environ = wsgi.create(request, client, addr, listener, self.cfg, response_class=Answer)
+        response = Answer(request, client, self.cfg)
+        environ = reader.environ(request)
+        if request.expects:
+            client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         environ["gateway.body_secs"] = self.app.deadlines.body
         body = request.body
 
@@ -222,6 +228,17 @@ class Answer(wsgi.Response):
         self.headers_sent = False
         self._head = b""
 
+    def process_headers(self, headers: Headers) -> None:
+        """Take the headers of an answer. Raises: InvalidResponseHeader, where one would break out of its line."""
+        for name, value in headers:
+            kind = _kind(name)
+            if kind is None or _FORBIDDEN.search(value):
+                raise InvalidResponseHeader(name)
+            if kind == "length":
+                self.response_length = int(value)
+            if kind != "of this connection":
+                self.headers.append((name, value))
+
     def send_headers(self) -> None:
         """Make the head ready; it leaves with the next bytes, or when `write` has none."""
         if self.headers_sent:
@@ -258,6 +275,20 @@ class Answer(wsgi.Response):
             sent = self.sock.send(data)
             if sent < len(data):
                 self.sock.sendall(memoryview(data)[sent:])
+
+
+_FORBIDDEN = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_TOKEN = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
+
+
+@lru_cache(maxsize=1024)
+def _kind(name: str) -> str | None:
+    """Return what the server does with a header: None for one that has no name of a header."""
+    if _TOKEN.fullmatch(name) is None:
+        return None
+    if is_hoppish(name):
+        return "of this connection"
+    return "length" if name.lower() == "content-length" else "of the answer"
 
 
 @lru_cache(maxsize=2)

@@ -90,7 +90,6 @@ def test_a_wrong_value_is_named(load: Any, flags: dict[str, str], environ: dict[
 def test_which_ports_are_served(load: Any, flags: dict[str, str], ports: list[tuple[int, str]]) -> None:
     settings = load(flags=flags)
     assert [(port.number, port.surface) for port in settings.ports] == ports
-    assert [settings.surface_of(number) for number, _ in ports] == [surface for _, surface in ports]
 
 
 @pytest.mark.parametrize(

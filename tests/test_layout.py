@@ -39,7 +39,6 @@ TESTED_ELSEWHERE = {
     "gateway/inbound.py": "tests/test_app.py",
     "gateway/quirks.py": "tests/test_remedy.py",
     "gateway/relayed.py": "tests/routes/test_chat.py",
-    "gateway/replies.py": "tests/test_app.py",
     "gateway/routes/health.py": "tests/test_app.py",
     "gateway/routes/metrics.py": "tests/test_metrics.py",
     "gateway/services.py": "tests/test_app.py",

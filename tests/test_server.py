@@ -289,6 +289,20 @@ def test_an_expected_continue_is_given(server: Server) -> None:
         assert client.read_until(b"\r\n\r\nhi").endswith(b"hi")
 
 
+def test_no_header_breaks_out_of_its_line(server: Server) -> None:
+    def ask(value: bytes) -> tuple[int, dict[str, str], bytes]:
+        with RawClient(server.chat_port) as client:
+            client.send(b"POST /header HTTP/1.1\r\nHost: a\r\nConnection: close\r\n")
+            client.send(b"Content-Length: %d\r\n\r\n" % len(value) + value)
+            return parse(client.read_all())
+
+    status, headers, body = ask(b"a value")
+    assert (status, headers["x-own"], headers["connection"], body) == (200, "a value", "close", b"ok")
+    for value in (b"a\r\nset-cookie: b", b"a\nb", b"a\0b"):
+        status, headers, _ = ask(value)
+        assert (status, "x-own" in headers, "set-cookie" in headers) == (500, False, False)
+
+
 def test_the_client_reads_the_answer_to_a_body_that_nobody_reads(server: Server) -> None:
     size = 4 * 1024 * 1024
     with RawClient(server.chat_port) as client:

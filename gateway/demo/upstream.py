@@ -22,7 +22,7 @@ from gateway.demo.script import MODELS, answer
 from gateway.dialects.chat.context import ChatContext
 from gateway.dialects.chat.encode import Encoder
 from gateway.jsonbody import load_object
-from gateway.replies import json_reply
+from gateway.replies import Reply, json_reply
 from gateway.services import new_id, now
 from gateway.types import JSON
 from gateway.worker import Serving
@@ -61,11 +61,11 @@ def create_app(pace: float = PACE_SECS) -> Flask:
     app = Flask(__name__, static_folder=None)
 
     @app.get("/v1/models")
-    def models() -> Response:
+    def models() -> Reply:
         return json_reply({"object": "list", "data": MODELS})
 
     @app.post("/v1/chat/completions")
-    def chat() -> Response:
+    def chat() -> Reply | Response:
         body = load_object(request.get_data())
         options = body.get("stream_options")
         usage = isinstance(options, dict) and options.get("include_usage") is True

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 
-from flask import Blueprint, Response
-
 from gateway import __version__
-from gateway.replies import json_reply
+from gateway.replies import Reply, json_reply
+from gateway.routes import Routes
 from gateway.services import Services
 
 
-def create(services: Services) -> Blueprint:
+def create(services: Services) -> Routes:
     """Return the routes, the same on both surfaces."""
-    routes = Blueprint("health", __name__)
+    routes = Routes("health")
     started = time.monotonic()
 
     @routes.get("/health")
-    def health() -> Response:
+    def health() -> Reply:
         breaker = services.breaker.state()
         healthy = not breaker["is_open"]
         body = {
@@ -29,7 +28,7 @@ def create(services: Services) -> Blueprint:
         return json_reply(body, 200 if healthy else 503)
 
     @routes.get("/health/live")
-    def live() -> Response:
+    def live() -> Reply:
         return json_reply({"status": "alive"})
 
     return routes

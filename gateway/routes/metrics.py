@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
-
 from gateway.metrics import CONTENT_TYPE
+from gateway.replies import Reply
+from gateway.routes import Routes
 from gateway.services import Services
 
 
-def create(services: Services) -> Blueprint:
+def create(services: Services) -> Routes:
     """Return the route."""
-    routes = Blueprint("metrics", __name__)
+    routes = Routes("metrics")
 
     @routes.get("/metrics")
-    def metrics() -> Response:
-        return Response(services.metrics.render(services.breaker.state()), 200, [("content-type", CONTENT_TYPE)])
+    def metrics() -> Reply:
+        return Reply(services.metrics.render(services.breaker.state()), 200, [("content-type", CONTENT_TYPE)])
 
     return routes

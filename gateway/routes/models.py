@@ -8,7 +8,8 @@ from __future__ import annotations
 import gzip
 from typing import Protocol
 
-from flask import Blueprint, Response, request
+from flask import request
+from werkzeug.wrappers import Request
 
 from gateway import models_wire
 from gateway.errors import MethodNotAllowed, NotFound
@@ -16,8 +17,8 @@ from gateway.jsonbody import dump
 from gateway.keys import optional_key
 from gateway.listing import ModelList
 from gateway.models import Catalog, Surface
-from gateway.replies import json_reply
-from gateway.routes import EVERY_METHOD
+from gateway.replies import Environ, Reply, json_reply
+from gateway.routes import EVERY_METHOD, Routes
 
 _WAIT_SECS = 2.0
 _NEAR = 5
@@ -43,35 +44,39 @@ class PortSettings(Protocol):
         """`RESPONSES_PORT`."""
 
 
-def create(models: ModelList, surface: str, settings: PortSettings) -> Blueprint:
+def create(models: ModelList, surface: str, settings: PortSettings) -> Routes:
     """Return the routes of one surface."""
-    routes = Blueprint("models", __name__)
+    routes = Routes("models")
     here: Surface = "chat" if surface == "chat" else "responses"
     other: Surface = "responses" if here == "chat" else "chat"
     other_port = settings.responses_port if here == "chat" else settings.chat_port
 
-    def current() -> Catalog:
-        if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed(f"{request.method} is not allowed here; use GET.", headers={"allow": "GET, HEAD"})
-        key = optional_key(request.environ)
+    def current(environ: Environ) -> Catalog:
+        method = environ["REQUEST_METHOD"]
+        if method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(f"{method} is not allowed here; use GET.", headers={"allow": "GET, HEAD"})
+        key = optional_key(environ)
         models.wait(key, _WAIT_SECS, fresh=True)
         return models.catalog(key)
 
-    @routes.route("/v1/models", methods=EVERY_METHOD)
-    def list_models() -> Response:
-        catalog = current()
-        if not _speaks_anthropic():
-            return _prepared(catalog, here)
-        query = tuple(request.args.get(name) for name in ("limit", "after_id", "before_id"))
+    def list_models(environ: Environ) -> Reply:
+        catalog = current(environ)
+        if not _speaks_anthropic(environ):
+            return _prepared(catalog, here, environ)
+        arguments = Request(environ).args
+        query = tuple(arguments.get(name) for name in ("limit", "after_id", "before_id"))
         return json_reply(models_wire.anthropic_page(catalog, here, *query))
 
     @routes.route("/v1/models/<path:id>", methods=_ONE_METHODS)
-    def one_model(id: str) -> Response:
-        catalog = current()
+    def one_model(id: str) -> Reply:
+        environ = request.environ
+        catalog = current(environ)
         line = catalog.find(here, id)
         if line is None:
             raise _not_found(catalog, id)
-        return json_reply(models_wire.anthropic_model(line) if _speaks_anthropic() else models_wire.openai_model(line))
+        return json_reply(
+            models_wire.anthropic_model(line) if _speaks_anthropic(environ) else models_wire.openai_model(line)
+        )
 
     def _not_found(catalog: Catalog, id: str) -> NotFound:
         message = f"The model {id[:200]!r} is not in the list of this port."
@@ -81,20 +86,21 @@ def create(models: ModelList, surface: str, settings: PortSettings) -> Blueprint
             message += f" The nearest names: {', '.join(near)}."
         return NotFound(message, code="model_not_found", param="model")
 
+    routes.table["/v1/models"] = list_models
     return routes
 
 
-def _prepared(catalog: Catalog, surface: Surface) -> Response:
+def _prepared(catalog: Catalog, surface: Surface, environ: Environ) -> Reply:
     """Return OpenAI's list; packed for clients that ask, since Codex's catalog repeats a prompt for each model."""
     body = catalog.made(("openai", surface), lambda: dump(models_wire.openai_list(catalog, surface)))
     if len(body) < _PACKED_FROM:
         return json_reply(body)
     vary = ("vary", "accept-encoding")
-    if not request.accept_encodings["gzip"]:
+    if not Request(environ).accept_encodings["gzip"]:
         return json_reply(body, 200, [vary])
     packed = catalog.made(("packed", surface), lambda: gzip.compress(body, _PACKING, mtime=0))
     return json_reply(packed, 200, [vary, ("content-encoding", "gzip")])
 
 
-def _speaks_anthropic() -> bool:
-    return "HTTP_ANTHROPIC_VERSION" in request.environ
+def _speaks_anthropic(environ: Environ) -> bool:
+    return "HTTP_ANTHROPIC_VERSION" in environ

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import request
 
 from gateway import __version__
 from gateway.keys import optional_key
 from gateway.page.document import page
 from gateway.page.facts import facts
-from gateway.replies import json_reply
+from gateway.replies import Reply, json_reply
+from gateway.routes import Routes
 from gateway.services import Services
 
 _WAIT_SECS = 2.0
 
 
-def create(services: Services, surface: str) -> Blueprint:
+def create(services: Services, surface: str) -> Routes:
     """Return the routes of one surface."""
-    routes = Blueprint("page", __name__)
+    routes = Routes("page")
     settings = services.settings
 
     @routes.get("/")
-    def index() -> Response:
+    def index() -> Reply:
         headers = [("vary", "accept"), ("cache-control", "no-cache")]
         if "text/html" not in request.environ.get("HTTP_ACCEPT", ""):
-            return Response(_text(services, surface), 200, [*headers, ("content-type", "text/plain; charset=utf-8")])
+            return Reply(
+                _text(services, surface).encode(), 200, [*headers, ("content-type", "text/plain; charset=utf-8")]
+            )
         html, policy = page()
-        return Response(
+        return Reply(
             html,
             200,
             [
@@ -38,7 +41,7 @@ def create(services: Services, surface: str) -> Blueprint:
         )
 
     @routes.get("/page.json")
-    def state() -> Response:
+    def state() -> Reply:
         key = optional_key(request.environ)
         services.models.wait(key, _WAIT_SECS)
         body = facts(settings, surface, services.models.catalog(key), services.breaker.state())

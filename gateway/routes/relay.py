@@ -5,7 +5,7 @@ On the chat port the paths of the other dialects are a 404 that names the port w
 
 from __future__ import annotations
 
-from flask import Blueprint, Request, Response, request
+from flask import request
 
 from gateway import relayed
 from gateway.bodies import read_body
@@ -14,42 +14,43 @@ from gateway.errors import NotFound
 from gateway.inbound import exchanging
 from gateway.keys import refuse_foreign_key
 from gateway.paths import relayed_target
-from gateway.routes import EVERY_METHOD
+from gateway.replies import Environ, Reply
+from gateway.routes import EVERY_METHOD, Routes
 from gateway.services import Services
 
 
-def create(services: Services, surface: str) -> Blueprint:
+def create(services: Services, surface: str) -> Routes:
     """Return the routes of one surface."""
-    routes = Blueprint("relay", __name__)
+    routes = Routes("relay")
     settings = services.settings
 
     @routes.route("/v1/<path:rest>", methods=EVERY_METHOD)
-    def relay(rest: str) -> Response:
-        with exchanging(services, surface) as exchange:
-            environ = request.environ
+    def relay(rest: str) -> Reply:
+        environ = request.environ
+        with exchanging(services, surface, environ) as exchange:
             if rest.startswith("messages/"):
                 refuse_foreign_key(exchange.key)
             has_body = bool(environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING"))
             body = read_body(environ, settings.max_body_bytes) if has_body else None
             dialect = RESPONSES if rest.startswith("responses/") else CHAT
-            return relayed.answer(exchange, target_of(services, request), body, decoded=True, dialect=dialect)
+            return relayed.answer(exchange, target_of(services, environ), body, decoded=True, dialect=dialect)
 
     return routes
 
 
-def target_of(services: Services, request: Request) -> str:
+def target_of(services: Services, environ: Environ) -> str:
     """Return where a relayed request goes: its path under the upstream's API root, with its query."""
     settings = services.settings
-    raw = request.environ.get("RAW_URI") or request.environ["PATH_INFO"]
+    raw = environ.get("RAW_URI") or environ["PATH_INFO"]
     return relayed_target(raw, settings.backend_root_path, settings.backend_query)
 
 
-def other_port(services: Services) -> Blueprint:
+def other_port(services: Services) -> Routes:
     """Return the 404s of the chat port for the dialects that the responses port serves."""
-    routes = Blueprint("other_port", __name__)
+    routes = Routes("other_port")
     port = services.settings.responses_port
 
-    def elsewhere(rest: str = "") -> Response:
+    def elsewhere(rest: str = "") -> Reply:
         raise NotFound(f"{request.path[:100]} is served on the responses port, {port}; this is the chat port.")
 
     for rule in ("/v1/responses", "/v1/responses/<path:rest>", "/v1/messages", "/v1/messages/<path:rest>"):

@@ -6,8 +6,6 @@ relayed: here what names a model, everything else by `routes.relay`.
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
-
 from gateway import bridged, relayed
 from gateway.bodies import read_body
 from gateway.counting import count
@@ -15,52 +13,52 @@ from gateway.dialects.registry import COMPACTION, RESPONSES
 from gateway.dialects.responses.request import count_to_chat
 from gateway.errors import NotFound
 from gateway.inbound import exchanging, json_body
-from gateway.replies import json_reply
-from gateway.routes import post_only
+from gateway.replies import Environ, Reply, json_reply
+from gateway.routes import Routes, post_only
 from gateway.routes.relay import target_of
 from gateway.services import Services
 
 _NAMING_A_MODEL = ("/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens")
 
 
-def create(services: Services, surface: str) -> Blueprint:
+def create(services: Services, surface: str) -> Routes:
     """Return the routes of one surface."""
     relays = services.settings.backend_api == "responses"
     return _relayed(services, surface) if relays else _served(services, surface)
 
 
-def _relayed(services: Services, surface: str) -> Blueprint:
-    routes = Blueprint("responses", __name__)
+def _relayed(services: Services, surface: str) -> Routes:
+    routes = Routes("responses")
 
-    def relay() -> Response:
-        with exchanging(services, surface) as exchange:
-            raw = read_body(request.environ, services.settings.max_body_bytes)
+    def relay(environ: Environ) -> Reply:
+        with exchanging(services, surface, environ) as exchange:
+            raw = read_body(environ, services.settings.max_body_bytes)
             body = relayed.responses_body(exchange, raw)
-            return relayed.answer(exchange, target_of(services, request), body, decoded=True, dialect=RESPONSES)
+            return relayed.answer(exchange, target_of(services, environ), body, decoded=True, dialect=RESPONSES)
 
     for rule in _NAMING_A_MODEL:
-        post_only(routes, rule, relay, name=rule.replace("/", "_"))
+        post_only(routes, rule, relay)
     return routes
 
 
-def _served(services: Services, surface: str) -> Blueprint:
-    routes = Blueprint("responses", __name__)
+def _served(services: Services, surface: str) -> Routes:
+    routes = Routes("responses")
 
-    def respond() -> Response:
-        with exchanging(services, surface) as exchange:
-            return bridged.answer(exchange, RESPONSES, json_body(services))
+    def respond(environ: Environ) -> Reply:
+        with exchanging(services, surface, environ) as exchange:
+            return bridged.answer(exchange, RESPONSES, json_body(services, environ))
 
-    def compact() -> Response:
-        with exchanging(services, surface) as exchange:
-            return bridged.answer(exchange, COMPACTION, json_body(services))
+    def compact(environ: Environ) -> Reply:
+        with exchanging(services, surface, environ) as exchange:
+            return bridged.answer(exchange, COMPACTION, json_body(services, environ))
 
-    def input_tokens() -> Response:
-        with exchanging(services, surface) as exchange:
-            total = count(exchange, count_to_chat, json_body(services))
+    def input_tokens(environ: Environ) -> Reply:
+        with exchanging(services, surface, environ) as exchange:
+            total = count(exchange, count_to_chat, json_body(services, environ))
             return json_reply({"object": "response.input_tokens", "input_tokens": total})
 
     @routes.route("/v1/responses/<path:rest>", methods=["GET", "POST", "DELETE"])
-    def stored(rest: str) -> Response:
+    def stored(rest: str) -> Reply:
         raise NotFound(f"There is no stored response at {rest[:100]!r}; this gateway keeps none.")
 
     post_only(routes, "/v1/responses", respond)

@@ -1,22 +1,23 @@
-"""`GET /v1/models` and `/v1/models/{id}` in each form, through Flask's test client."""
+"""`GET /v1/models` and `/v1/models/{id}` in each form, through the routes alone."""
 
 from __future__ import annotations
 
 import gzip
+import logging
 from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
-from flask import Flask, Response
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
-from gateway.errors import GatewayError
+from gateway.app import Port
 from gateway.listing import ModelList
 from gateway.listing_fetch import ListUnavailable
 from gateway.models import Overlay
-from gateway.replies import error_reply
 from gateway.routes import models as routes
+from tests.support.transport import ScriptedTransport, call
+from tests.support.transport import answer as scripted
 
 UPSTREAM = [
     {"id": "Qwen/Qwen3-32B", "created": 1, "owned_by": "q", "supported_features": ["tools"], "context_length": 100},
@@ -31,16 +32,10 @@ def fetch(key: str | None) -> bytes:
     return orjson.dumps({"data": UPSTREAM})
 
 
-def client(surface: str, fetch: Any = fetch) -> FlaskClient:
-    models = ModelList(fetch, overlays=lambda: OVERLAYS, spawn=lambda flight: flight())
-    app = Flask("test")
-    app.register_blueprint(routes.create(models, surface, SimpleNamespace(chat_port=5101, responses_port=5102)))
-
-    def fault(error: GatewayError) -> Response:
-        return error_reply(error, {"PATH_INFO": "/v1/models", "gateway.request_id": "req_1"})
-
-    app.register_error_handler(GatewayError, fault)
-    return app.test_client()
+def client(surface: str, fetch: Any = fetch, overlays: tuple[Overlay, ...] = OVERLAYS) -> Client:
+    models = ModelList(fetch, overlays=lambda: overlays, spawn=lambda flight: flight())
+    ports: Any = SimpleNamespace(chat_port=5101, responses_port=5102)
+    return Client(Port([routes.create(models, surface, ports)], logging.getLogger("test")))
 
 
 CHAT = client("chat")
@@ -64,7 +59,7 @@ def test_the_list_of_the_responses_port_is_also_codex_s_catalog() -> None:
 
 
 @pytest.mark.parametrize("app", [CHAT, RESPONSES], ids=["chat", "responses"])
-def test_anthropic_s_form(app: FlaskClient) -> None:
+def test_anthropic_s_form(app: Client) -> None:
     body = app.get("/v1/models?limit=1", headers=ANTHROPIC).json
     assert (body["has_more"], body["first_id"], body["last_id"]) == (True, "Qwen/Qwen3-32B", "Qwen/Qwen3-32B")
     body = app.get("/v1/models?limit=1&after_id=Qwen/Qwen3-32B", headers=ANTHROPIC).json
@@ -111,7 +106,7 @@ def test_one_model(path: str, id: str) -> None:
         pytest.param(RESPONSES, "only/text", "listed on port 5101", id="other-port-the-other-way"),
     ],
 )
-def test_an_unknown_model_is_a_404(app: FlaskClient, path: str, hint: str) -> None:
+def test_an_unknown_model_is_a_404(app: Client, path: str, hint: str) -> None:
     answer = app.get(f"/v1/models/{path}")
     error = answer.json["error"]
     assert answer.status_code == 404
@@ -123,12 +118,9 @@ def test_an_unknown_model_where_no_list_is_known() -> None:
     def down(key: str | None) -> bytes:
         raise ListUnavailable("down")
 
-    models = ModelList(down, spawn=lambda flight: flight())
-    app = Flask("test")
-    app.register_blueprint(routes.create(models, "chat", SimpleNamespace(chat_port=1, responses_port=2)))
-    app.register_error_handler(GatewayError, lambda error: (error.message, error.status))
-    answer = app.test_client().get("/v1/models/none")
-    assert (answer.status_code, answer.text) == (404, "The model 'none' is not in the list of this port.")
+    answer = client("chat", down, ()).get("/v1/models/none")
+    assert answer.status_code == 404
+    assert answer.json["error"]["message"] == "The model 'none' is not in the list of this port."
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/claude-main"])
@@ -155,8 +147,9 @@ def test_other_methods(method: str, path: str, status: int) -> None:
 
 
 def test_a_delete_of_a_model_is_left_to_the_relay() -> None:
-    app = CHAT.application
-    assert not app.url_map.bind("h").test("/v1/models/ft:x", method="DELETE")
+    transport = ScriptedTransport(scripted(b"{}"))
+    call(transport, "DELETE", "/v1/models/ft:x")
+    assert [(one.method, one.target) for one in transport.sent] == [("DELETE", "/api/v1/models/ft:x")]
 
 
 @pytest.mark.parametrize(

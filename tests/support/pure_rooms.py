@@ -30,6 +30,7 @@ PURE = (
     "gateway/models_upstream.py",
     "gateway/models_wire.py",
     "gateway/paths.py",
+    "gateway/plain_head.py",
     "gateway/profile.py",
     "gateway/remedy.py",
     "gateway/setup/edits.py",

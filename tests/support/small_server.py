@@ -75,6 +75,11 @@ class App:
         yield b"so far"
         raise UpstreamProtocol("cut")
 
+    def do_header(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        value = environ["wsgi.input"].read().decode()
+        start("200 OK", [("x-own", value), ("connection", "x"), ("Content-Length", "2")])
+        return [b"ok"]
+
     def do_fail(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         raise RuntimeError("a secret detail")
 
