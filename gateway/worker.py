@@ -33,7 +33,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 from gunicorn.http import wsgi
-from gunicorn.http.errors import InvalidResponseHeader, ParseException
+from gunicorn.http.errors import ParseException
 from gunicorn.util import is_hoppish
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -229,11 +229,11 @@ class Answer(wsgi.Response):
         self._head = b""
 
     def process_headers(self, headers: Headers) -> None:
-        """Take the headers of an answer. Raises: InvalidResponseHeader, where one would break out of its line."""
+        """Take the headers of an answer. Raises: ValueError, where one would break out of its line."""
         for name, value in headers:
             kind = _kind(name)
             if kind is None or _FORBIDDEN.search(value):
-                raise InvalidResponseHeader(name)
+                raise ValueError(f"a header that is none: {name[:100]!r}")
             if kind == "length":
                 self.response_length = int(value)
             if kind != "of this connection":
