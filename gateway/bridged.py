@@ -5,7 +5,7 @@ load, translate ── ask (repairs) ── bridge: decode, filter, encode ─�
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,15 +30,13 @@ from gateway.quirks import Quirk
 from gateway.replies import Reply, json_reply
 from gateway.seal import Envelope
 from gateway.services import Services
-from gateway.turns import give_way
+from gateway.turns import pause_for
 from gateway.types import JSON
 from gateway.upstream import Call, UpstreamRequest
 
 WHOLE_LIMIT = 64 * 1024 * 1024
 """Largest whole answer of an upstream, in bytes."""
 
-_LARGE = 256 * 1024
-"""Bodies above this size, in bytes, are not worked on in one go."""
 STREAM_LIMIT = 128 * 1024 * 1024
 """Longest streamed answer of an upstream that is translated, in bytes: what it says is kept for the end."""
 
@@ -59,18 +57,14 @@ class Translated:
 
 def answer(exchange: Exchange, client: Dialect, raw: bytes) -> Reply:
     """Answer a request of a client dialect through the upstream. Raises: GatewayError before the first byte."""
-    body = load_object(raw)
-    large = len(raw) > _LARGE
-    if large:
-        # Each step takes a millisecond or two; between them other exchanges get their turn.
-        give_way()
-    translated = translate(exchange, client, body)
-    if large:
-        give_way()
+    # Each step on a large body takes a millisecond or two; between them other exchanges get their turn.
+    pause = pause_for(raw)
+    translated = translate(exchange, client, load_object(raw, pause), pause)
+    pause()
     return respond(exchange, translated)
 
 
-def terms_of(exchange: Exchange, requested: object) -> Terms:
+def terms_of(exchange: Exchange, requested: object, pause: Callable[[], None]) -> Terms:
     """Return the terms for a request that names this model. Raises: RequestError."""
     if not isinstance(requested, str) or not requested.strip():
         raise RequestError("`model` is missing; it names the model to use.", param="model", code="model_required")
@@ -90,17 +84,18 @@ def terms_of(exchange: Exchange, requested: object) -> Terms:
         effort=named.effort,
         summary=named.summary,
         web_search=settings.auto_web_search,
+        pause=pause,
     )
 
 
-def translate(exchange: Exchange, client: Dialect, body: JSON) -> Translated:
+def translate(exchange: Exchange, client: Dialect, body: JSON, pause: Callable[[], None]) -> Translated:
     """Translate a request. The body is not kept: a stream may live long, and its request may be large."""
     services = exchange.services
     upstream = UPSTREAMS[services.settings.backend_api]
     from_chat = upstream.from_chat
     if client.to_chat is None or client.encoder is None or from_chat is None or upstream.decoder is None:
         raise TypeError(f"no bridge from {client.name} to {upstream.name}")
-    terms = terms_of(exchange, body.get("model"))
+    terms = terms_of(exchange, body.get("model"), pause)
     translation = client.to_chat(body, terms)
     hub = {**translation.body, "model": terms.model.id}
     if client.keeps_sealed:

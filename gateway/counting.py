@@ -10,17 +10,17 @@ from gateway.dialects import Translation
 from gateway.exchange import Exchange
 from gateway.jsonbody import load_object
 from gateway.profile import Model, Terms
-from gateway.turns import give_way
+from gateway.turns import give_way, pause_for
 from gateway.types import JSON
 
 
 def count(exchange: Exchange, to_chat: Callable[[JSON, Terms], Translation], raw: bytes) -> int:
     """Return the tokens of the prompt that a request makes. Raises: RequestError."""
-    body = load_object(raw)
+    pause = pause_for(raw)
+    body = load_object(raw, pause)
     # Some count without naming a model; then nothing is known of it.
-    terms = (
-        terms_of(exchange, body["model"]) if body.get("model") else Terms(Model(""), exchange.services.settings.limits)
-    )
+    limits = exchange.services.settings.limits
+    terms = terms_of(exchange, body["model"], pause) if body.get("model") else Terms(Model(""), limits)
     translation = to_chat(body, terms)
     total = tokens.count_chat(translation.body, pause=give_way)
     exchange.status = 200

@@ -101,6 +101,10 @@ def _no_unseal(envelope: str) -> str | None:
     return None
 
 
+def _no_pause() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a translator of requests is told beside the body.
@@ -119,3 +123,5 @@ class Terms:
     """Reasoning summary that it asks for (`:sum-…`); `none` for none."""
     web_search: bool = False
     """A chat client that offers no tools gets a web search."""
+    pause: Callable[[], None] = _no_pause
+    """Called between the steps of the work on a long history."""

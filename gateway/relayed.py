@@ -22,6 +22,7 @@ from gateway.json_edit import edit_members
 from gateway.jsonbody import dump, load_object
 from gateway.keys import without_key
 from gateway.replies import Reply
+from gateway.turns import pause_for
 from gateway.upstream import Call, UpstreamRequest
 from gateway.upstream_error import read_error
 
@@ -32,7 +33,7 @@ _ARRIVED_READS = 16
 
 def chat_body(exchange: Exchange, raw: bytes) -> bytes:
     """Return a chat body as it leaves: as received, but for the members that must change. Raises: RequestError."""
-    body = load_object(raw)
+    body = load_object(raw, pause_for(raw))
     requested = body.get("model")
     model_id = requested
     if isinstance(requested, str) and requested:
@@ -50,7 +51,7 @@ def responses_body(exchange: Exchange, raw: bytes) -> bytes:
 
     A reasoning alias becomes the model's name and the setting that it stands for; what the client says wins.
     """
-    body = load_object(raw)
+    body = load_object(raw, pause_for(raw))
     requested = body.get("model")
     if not isinstance(requested, str) or not requested:
         return _edited(raw, relay_edits(body, None))

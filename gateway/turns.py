@@ -7,7 +7,21 @@ exactly one look.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gevent
+
+LARGE = 256 * 1024
+"""Bodies above this size, in bytes, are not worked on in one go."""
+
+
+def pause_for(body: bytes) -> Callable[[], None]:
+    """Return what stands between the steps of the work on a body: a turn of the others, if it is a large one."""
+    return give_way if len(body) > LARGE else _go_on
+
+
+def _go_on() -> None:
+    pass
 
 
 def give_way() -> None:

@@ -300,7 +300,7 @@ def test_no_header_breaks_out_of_its_line(server: Server) -> None:
     assert (status, headers["x-own"], headers["connection"], body) == (200, "a value", "close", b"ok")
     for value in (b"a\r\nset-cookie: b", b"a\nb", b"a\0b"):
         status, headers, _ = ask(value)
-        assert (status, "x-own" in headers, "set-cookie" in headers) == (500, False, False)
+        assert (status >= 400, "x-own" in headers, "set-cookie" in headers) == (True, False, False)
 
 
 def test_the_client_reads_the_answer_to_a_body_that_nobody_reads(server: Server) -> None:

@@ -113,6 +113,7 @@ def _messages(body: JSON, intake: Intake) -> tuple[list[JSON], list[str]]:
         )
     reader = MessageReader(intake)
     reader.read(given)
+    intake.terms.pause()
     messages, notes = settle(reader.messages, intake.terms.model)
     if not messages:
         raise shape.fault("messages", "`messages` holds nothing to answer.")

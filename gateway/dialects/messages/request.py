@@ -72,7 +72,9 @@ def to_chat(body: JSON, terms: Terms) -> Translation:
     _refuse_thread(body)
     intake = Intake(model)
     messages = _messages(body, intake, limits)
+    terms.pause()
     settled, notes = settle(messages, model)
+    terms.pause()
     hub: JSON = {"model": model.id, "messages": settled}
     offered = tools.offer(body, intake.loaded, limits)
     if offered.functions:

@@ -59,7 +59,9 @@ def _translate(body: JSON, terms: Terms, purpose: Purpose) -> Translation:
     if purpose == "compact":
         reader.messages.append(compaction.prompt_message())
     compacts = reader.compaction or purpose == "compact"
+    terms.pause()
     messages, notes = settle(reader.messages, terms.model)
+    terms.pause()
     chat: JSON = {"model": terms.model.id, "messages": messages}
     chat.update(_tools(body, toolbox, compacts))
     chat.update(plain if not compacts else _for_summary(plain, keep_stream=purpose == "answer"))
