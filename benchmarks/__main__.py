@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.measure import Figures, measure, settle
-from benchmarks.subjects import ROOT, Gateway, LiteLLM, MockUpstream, Subject, two_cores
+from benchmarks.subjects import ROOT, Gateway, LiteLLM, MockUpstream, Subject, can_record, two_cores
 from benchmarks.workloads import Workload, all_workloads, soak, warm_up
 
 
@@ -56,7 +56,6 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="KEY", help="only these workloads")
     parser.add_argument("--soak", type=float, metavar="SECONDS", help="only 200 paced streams for so long")
     parser.add_argument("--direct", action="store_true", help="without gateway: what upstream and load can do")
-    parser.add_argument("--recording", action="store_true", help="also with the traffic recorder on")
     parser.add_argument("--peer", choices=["litellm"], help="measure it in the same run (installed on first use)")
     parser.add_argument("--peer-requirement", default="litellm[proxy]", help="what pip installs for the peer")
     parser.add_argument("--gateway", type=Path, default=ROOT, help="folder of the gateway to measure")
@@ -68,9 +67,10 @@ def _subjects(options: argparse.Namespace, port: int, core: int) -> list[Subject
     subjects = [Subject(port, core)]
     if options.direct:
         return subjects
-    subjects.append(Gateway(port, core, options.gateway.resolve()))
-    if options.recording:
-        subjects.append(Gateway(port, core, options.gateway.resolve(), recording=True))
+    root = options.gateway.resolve()
+    subjects.append(Gateway(port, core, root))
+    if can_record(root):
+        subjects.append(Gateway(port, core, root, recording=True))
     if options.peer:
         subjects.append(LiteLLM(port, core, options.peer_requirement))
     return subjects
@@ -87,14 +87,8 @@ def _measure_all(subjects: list[Subject], workloads: list[Workload], plan: Plan)
     for number in range(plan.rounds):
         warm: set[Subject] = set()
         for workload in in_order:
-            for subject in subjects:
-                if workload.measure == "memory":
-                    subject.stop()
-                subject.start()
-                if workload.measure != "memory" and subject not in warm:
-                    warm.add(subject)
-                    for early in warm_up():
-                        measure(early, subject, 0.0, plan.seconds / 2)
+            for subject in (one for one in subjects if one.takes(workload)):
+                _prepare(subject, workload, warm, plan)
                 for name in settle(subjects):
                     print(f"{name} does not come to rest; what follows is not to be trusted", file=sys.stderr)
                 one = measure(workload, subject, plan.warm_up, plan.seconds)
@@ -107,6 +101,17 @@ def _measure_all(subjects: list[Subject], workloads: list[Workload], plan: Plan)
         for subject in subjects:
             subject.stop()
     return results
+
+
+def _prepare(subject: Subject, workload: Workload, warm: set[Subject], plan: Plan) -> None:
+    """Have a subject run: a new one for its memory, else one that has worked before."""
+    if workload.measure == "memory":
+        subject.stop()
+    subject.start()
+    if workload.measure != "memory" and subject not in warm:
+        warm.add(subject)
+        for early in warm_up():
+            measure(early, subject, 0.0, plan.seconds / 2)
 
 
 if __name__ == "__main__":

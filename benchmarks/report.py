@@ -174,7 +174,8 @@ def write(report: Report, folder: Path) -> None:
     page = folder / "performance.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n{report.markdown()}{END}{after}")
+    plot = "![CPU for a request or a delta, on a logarithmic scale](performance.svg)"
+    page.write_text(f"{before}{BEGIN}\n{report.markdown()}\n{plot}\n{END}{after}")
     (folder / "performance.svg").write_text(report.plot())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 from benchmarks import process
 from benchmarks.load import KEY, Traffic
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.workloads import Workload
 
 ROOT = Path(__file__).resolve().parents[1]
 _STARTED_PACKAGES = ("gunicorn", "gevent", "flask", "urllib3", "orjson")
@@ -120,6 +122,10 @@ class Subject:
             return traffic
         return replace(traffic, dialect="chat", path="/v1/chat/completions")
 
+    def takes(self, workload: Workload) -> bool:
+        """Tell whether this workload is measured on it."""
+        return True
+
     def port_of(self, traffic: Traffic) -> int:
         """Return where this traffic is taken."""
         return self.upstream_port
@@ -167,9 +173,13 @@ class Gateway(Subject):
         }
         command = [sys.executable, str(self._root / "openai_proxy.py")]
         if self._recording:
-            command += ["serve", "--log", "traffic.jsonl"]
+            command += ["--log", "traffic.jsonl"]
         self.running = Running(command, env, self.core)
         self.running.wait_until(lambda: _answers(chat, "/health") and _answers(responses, "/v1/models"), 30)
+
+    def takes(self, workload: Workload) -> bool:
+        """Recording is measured where it costs something."""
+        return workload.recorded or not self._recording
 
     def adapted(self, traffic: Traffic) -> Traffic:
         """Return the traffic as this subject takes it."""
@@ -178,6 +188,12 @@ class Gateway(Subject):
     def port_of(self, traffic: Traffic) -> int:
         """Return where this traffic is taken."""
         return self._ports[0 if traffic.dialect == "chat" else 1]
+
+
+def can_record(root: Path) -> bool:
+    """Tell whether a gateway has a traffic recorder."""
+    command = [sys.executable, str(root / "openai_proxy.py"), "--help"]
+    return re.search(r"--log(?![-\w])", subprocess.check_output(command, text=True)) is not None
 
 
 class LiteLLM(Subject):

@@ -31,6 +31,8 @@ class Workload:
     goal: tuple[float, ...] = ()
     seconds: float | None = None
     """Length of the window, where it is not the usual one."""
+    recorded: bool = False
+    """Also measured with the traffic recorder on."""
 
     @cached_property
     def traffics(self) -> tuple[Traffic, ...]:
@@ -61,13 +63,37 @@ def all_workloads() -> list[Workload]:
     thread = bodies.agent_thread("tools")
     models = Traffic("models", "/v1/models")
     return [
-        Workload("chat-whole", "chat relayed, not streamed", _chat("whole"), "request", must=(600,), goal=(350,)),
+        Workload(
+            "chat-whole",
+            "chat relayed, not streamed",
+            _chat("whole"),
+            "request",
+            must=(600,),
+            goal=(350,),
+            recorded=True,
+        ),
         Workload("chat-burst", "chat relayed, burst of 64", _chat("burst"), "delta", must=(20,), goal=(8,)),
         Workload("chat-paced", "chat relayed, 200 paced", _chat("paced", 200), "delta", must=(60,), goal=(40,)),
         Workload("whole", "Responses, not streamed", _responses("whole"), "request", must=(800,), goal=(500,)),
-        Workload("burst", "Responses, burst of 64", _responses("burst"), "delta", must=(40,), goal=(15,)),
+        Workload(
+            "burst",
+            "Responses, burst of 64",
+            _responses("burst"),
+            "delta",
+            must=(40,),
+            goal=(15,),
+            recorded=True,
+        ),
         Workload("tools", "Responses, reasoning and tools", _responses("tools"), "delta", must=(50,), goal=(20,)),
-        Workload("paced", "Responses, 200 paced", _responses("paced", 200), "delta", must=(90,), goal=(60,)),
+        Workload(
+            "paced",
+            "Responses, 200 paced",
+            _responses("paced", 200),
+            "delta",
+            must=(90,),
+            goal=(60,),
+            recorded=True,
+        ),
         Workload("messages-burst", "Messages, burst of 64", _messages("burst"), "delta", must=(40,), goal=(15,)),
         Workload("messages-paced", "Messages, 200 paced", _messages("paced", 200), "delta", must=(90,), goal=(60,)),
         Workload(
