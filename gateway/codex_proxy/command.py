@@ -90,13 +90,17 @@ def _run(given: argparse.Namespace, port: int) -> None:
     access = Access(key, heeds_clients=False)
     make = partial(_make, given, access)
     info = InfoFile(given.server_info)
-    with _named("--server-info"):
-        info.write(settings.ports[0].number)
-    ready = partial(print, f"{NAME} listening on 127.0.0.1:{settings.ports[0].number}", file=sys.stderr, flush=True)
     try:
-        run(Program(settings, listeners, make, started=ready, forked=access.forked))
+        run(Program(settings, listeners, make, partial(_tell, settings.ports[0].number, info), access.forked))
     finally:
         info.remove()
+
+
+def _tell(port: int, info: InfoFile) -> None:
+    """Say that connections are taken; signals are heard from here on. Raises: SettingError."""
+    with _named("--server-info"):
+        info.write(port)
+    print(f"{NAME} listening on 127.0.0.1:{port}", file=sys.stderr, flush=True)
 
 
 def _settings(given: argparse.Namespace, port: int) -> Settings:

@@ -44,9 +44,11 @@ class Proxy:
         *flags: str,
         key: str = HELD,
         env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
+        """`folder`: where its info file is to be, if not in one of its own."""
         self.folder = tempfile.TemporaryDirectory(prefix="codex-proxy-")
-        self.info = Path(self.folder.name) / "info.json"
+        self.info = (folder or Path(self.folder.name)) / "info.json"
         self.process = subprocess.Popen(
             [*command, "--server-info", str(self.info), "--upstream-url", upstream_url, *flags],
             env={**environment(self.folder.name), **(env or {})},
@@ -105,7 +107,7 @@ class Proxy:
         ends = time.monotonic() + START_SECS
         while time.monotonic() < ends and self.process.poll() is None:
             with contextlib.suppress(FileNotFoundError):
-                if text := self.info.read_text():
+                if (text := self.info.read_text()).startswith("{"):
                     return text
             time.sleep(0.02)
         self._pump.join(1)
