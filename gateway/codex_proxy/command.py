@@ -81,11 +81,11 @@ def _parser() -> Parser:
 
 def _run(given: argparse.Namespace, port: int) -> None:
     """Serve; does not return. Raises: SettingError, KeyRefused where the start fails."""
-    from gateway.server import Program, run  # the whole gateway, which --help and wrong flags need not load
-
-    key = from_stdin()
     settings = _settings(given, port)
+    key = from_stdin()
     listeners = listen(settings)
+    from gateway.server import Program, run  # the whole gateway, which a start that fails need not load
+
     settings = replace(settings, port=listeners[0].getsockname()[1])
     access = Access(key, heeds_clients=False)
     make = partial(_make, given, access)
