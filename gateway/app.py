@@ -15,7 +15,8 @@ from typing import Any
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from gateway import errors, tokens
+from gateway import errors, guard, tokens
+from gateway.access import Access
 from gateway.breaker import Breaker
 from gateway.client_watch import ClientGone
 from gateway.config import Settings
@@ -32,12 +33,16 @@ from gateway.routes import Routes, chat, health, messages, metrics, models, page
 from gateway.services import Services, new_id
 from gateway.upstream import HttpTransport, Timeouts, Transport
 
+Guard = Callable[[Environ], GatewayError | None]
+"""Returns what to answer a request that is not served, None for any other."""
+
 
 def build(
     settings: Settings,
     *,
     breaker: Breaker,
     drain: Drain,
+    access: Access,
     counts: Metrics | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
@@ -53,8 +58,9 @@ def build(
     counts = counts or Metrics()
     models = models or ModelList.of(settings)
     models.look()
-    services = Services(settings, transport, models, breaker, drain, counts)
-    return Gateway(services, {surface: Port.of(services, surface) for surface in ("chat", "responses")})
+    services = Services(settings, transport, models, breaker, drain, access, counts)
+    ports = {surface: Port.of(services, surface) for surface in ("chat", "responses")}
+    return Gateway(services, ports, guard.refuse_strangers if settings.guarded else None)
 
 
 class Port:
@@ -81,7 +87,7 @@ class Port:
             health.create(services),
             metrics.create(services),
             page.create(services, surface),
-            models.create(services.models, surface, services.settings),
+            models.create(services.models, surface, services.settings, services.access),
             chat.create(services, surface),
             *only,
             relay.create(services, surface),
@@ -137,9 +143,12 @@ def _known(error: Exception, environ: Environ) -> GatewayError | None:
 class Gateway:
     """The dispatcher."""
 
-    def __init__(self, services: Services, ports: dict[str, Port]) -> None:
+    def __init__(self, services: Services, ports: dict[str, Port], guard: Guard | None = None) -> None:
+        """`guard` says which requests are refused before anything else."""
+        self._guard = guard
         self._metrics = services.metrics
         self._models = services.models
+        self._access = services.access
         self._ports = {str(port.number): ports[port.surface] for port in services.settings.ports}
         """By their numbers, as the server names them."""
         self._cors = Cors(services.settings.cors_allow_origins)
@@ -173,8 +182,12 @@ class Gateway:
     def beat(self) -> None:
         """Do what is due without any request: called each second by every worker."""
         self._models.look()
+        self._access.look()
 
     def _app(self, environ: Environ) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+        refusal = self._guard(environ) if self._guard else None
+        if refusal is not None:
+            return error_reply(refusal, environ)
         if environ["REQUEST_METHOD"] == "OPTIONS":
             return Reply(b"", 204, self._cors.preflight(environ))
         try:

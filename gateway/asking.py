@@ -9,7 +9,6 @@ from gateway.errors import GatewayError, UpstreamProtocol, UpstreamStatus
 from gateway.exchange import Exchange
 from gateway.headers import answered_bridged
 from gateway.http1 import Head
-from gateway.keys import mask_error
 from gateway.profile import Model
 from gateway.quirks import Quirk
 from gateway.remedy import remedy_for
@@ -111,12 +110,13 @@ def read_refusal(exchange: Exchange, call: Call, head: Head) -> Generator[None, 
     except UpstreamProtocol:
         # Its status is known; words that were cut off do not change it.
         pass
-    error = read_error(head.status, dict(answered_bridged(head.headers)), _decoded(head, body[:ERROR_BODY_LIMIT]))
-    mask_error(error, exchange.key)
+    error = read_error(head.status, dict(answered_bridged(head.headers)), decoded_error(head, body[:ERROR_BODY_LIMIT]))
+    exchange.caller.mask.error(error)
     return error
 
 
-def _decoded(head: Head, body: bytes) -> bytes:
+def decoded_error(head: Head, body: bytes) -> bytes:
+    """Return an error's body with its content encoding taken off; nothing where that cannot be done."""
     encoding = (head.get("content-encoding") or "").strip().lower()
     if encoding in ("", "identity"):
         return body

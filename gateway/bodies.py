@@ -32,13 +32,19 @@ def read_body(environ: MutableMapping[str, Any], limit: int) -> bytes:
 
     Raises: TooLarge, RequestTimeout, UnsupportedMediaType, RequestError (a corrupt encoding or framing).
     """
-    began = time.monotonic()
-    raw = _read(environ, limit)
-    environ["gateway.receiving"] = time.monotonic() - began
+    raw = read_raw(environ, limit)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
     if encoding in ("", "identity"):
         return raw
     return decode(raw, encoding, limit)
+
+
+def read_raw(environ: MutableMapping[str, Any], limit: int) -> bytes:
+    """Return the whole body as it was sent. Raises: TooLarge, RequestTimeout, RequestError."""
+    began = time.monotonic()
+    raw = _read(environ, limit)
+    environ["gateway.receiving"] = time.monotonic() - began
+    return raw
 
 
 def decode(raw: bytes, encoding: str, limit: int) -> bytes:

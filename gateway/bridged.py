@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 from gateway import tokens
 from gateway.asking import Asked
@@ -24,7 +23,6 @@ from gateway.filters.usage import UsageFilter
 from gateway.headers import STREAM_HEADERS, answered_bridged, for_bridged
 from gateway.http1 import Head, Headers
 from gateway.jsonbody import dump, load_object, load_upstream
-from gateway.keys import mask_error
 from gateway.profile import Model, Terms
 from gateway.quirks import Quirk
 from gateway.replies import Reply, json_reply
@@ -75,7 +73,7 @@ def terms_of(exchange: Exchange, requested: object, pause: Callable[[], None]) -
     named = catalog.named(requested)
     exchange.model = named.model.id
     exchange.knows_model = catalog.known(named.model.id)
-    envelope = Envelope(exchange.key, settings.envelope_secret)
+    envelope = Envelope(exchange.caller.sealing_key, settings.envelope_secret)
     return Terms(
         UPSTREAMS[settings.backend_api].fitted(named.model),
         settings.limits,
@@ -108,9 +106,8 @@ def translate(exchange: Exchange, client: Dialect, body: JSON, pause: Callable[[
         return from_chat(quirk.limited(renamed), quirk.applied_to(model), quirk.omit)
 
     encoder = client.encoder(translation.context, services.new_id, services.now)
-    bridge = Bridge(
-        upstream.decoder(terms), _filters(hub, terms.model, services), encoder, partial(mask_error, key=exchange.key)
-    )
+    mask = exchange.caller.mask
+    bridge = Bridge(upstream.decoder(terms), _filters(hub, terms.model, services), encoder, mask.error)
     asked = Asked(exchange, terms.model, str(body["model"]), spell)
     return Translated(hub, stream, asked, bridge, _warnings(exchange.dropped))
 

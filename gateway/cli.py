@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("gateway.cli:serve", "run the gateway; meant where no command is named"),
+    "codex-proxy": Command("gateway.codex_proxy.command:main", "hold a key for Codex, as codex-responses-api-proxy"),
     "doctor": Command("gateway.doctor.command:main", "check settings, upstream and key, and try out a model"),
     "setup": Command("gateway.setup.command:main", "show or write the settings of a client"),
 }

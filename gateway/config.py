@@ -12,11 +12,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway import setting as reading
+from gateway.guard import is_own_origin
 from gateway.profile import Limits
 from gateway.setting import Setting, SettingError, setting
 
@@ -159,7 +161,7 @@ class Settings:
     client_tokens_file: Path | None = setting(
         reading.readable_file,
         None,
-        "Tokens, one a line, that clients must send where the gateway holds a key on a LAN.",
+        "Tokens, one a line; where the gateway holds a key, a client must send one in the place of a key.",
         env="CLIENT_TOKENS_FILE",
         shown="off",
     )
@@ -248,6 +250,8 @@ class Settings:
     )
     envelope_secret: bytes = field(default=b"", repr=False)
     """What stands in `envelope_secret_file`."""
+    guarded: bool = False
+    """Only this machine may reach the gateway, which holds a key, and no page of strangers."""
 
     @classmethod
     def load(cls, flags: Mapping[str, str], environ: Mapping[str, str], folder: Path = PROGRAM_FOLDER) -> Settings:
@@ -262,6 +266,8 @@ class Settings:
                 values[name] = one.read(text)
         _fill_defaults(values, folder)
         settings = cls(**values)
+        if settings.holds_key or settings.client_tokens_file is not None:
+            _check_guards(settings)
         numbers = [port.number for port in settings.ports]
         if len(set(numbers)) < len(numbers):
             raise SettingError(name_of("responses_port"), f"port {numbers[0]} is the chat port already")
@@ -348,10 +354,42 @@ def _fill_defaults(values: dict[str, Any], folder: Path) -> None:
     if urlsplit(values.get("backend_url", "")).path.rstrip("/").endswith("/responses"):
         values.setdefault("backend_api", "responses")
     if values.get("key_from_stdin") or values.get("backend_key_file"):
+        # Said together they mean that the operator has thought of who may reach the gateway.
+        values["guarded"] = not ("host" in values and "client_tokens_file" in values)
         values.setdefault("host", "127.0.0.1")
         values.setdefault("cors_allow_origins", "")
     if "envelope_secret_file" in values:
         values["envelope_secret"] = _read_secret("envelope_secret_file", values["envelope_secret_file"])
+
+
+def _check_guards(settings: Settings) -> None:
+    """Raise where a key that the gateway holds would be anybody's to spend."""
+    if not settings.holds_key:
+        raise SettingError(name_of("client_tokens_file"), "tokens stand for a key that the gateway holds: name it too")
+    if settings.key_from_stdin and settings.backend_key_file is not None:
+        raise SettingError(name_of("key_from_stdin"), "BACKEND_KEY_FILE names a key as well; give one of them")
+    if settings.client_tokens_file is None and not _is_loopback(settings.host):
+        raise SettingError(
+            name_of("host"),
+            "beyond this machine a gateway that holds a key needs CLIENT_TOKENS_FILE, or anybody could spend the key",
+        )
+    if settings.guarded and not all(is_own_origin(origin.strip()) for origin in _listed(settings.cors_allow_origins)):
+        raise SettingError(
+            name_of("cors_allow_origins"),
+            "where the gateway holds a key only pages of this machine may call; others need HOST and "
+            "CLIENT_TOKENS_FILE",
+        )
+
+
+def _listed(origins: str) -> list[str]:
+    return origins.split(",") if origins else []
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host is not None and (host.lower() == "localhost" or ip_address(host).is_loopback)
+    except ValueError:
+        return False
 
 
 def _read_secret(name: str, path: Path) -> bytes:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, MutableMapping
 from typing import Any, TypeVar
 
+from gateway.access import NOBODY, Caller
 from gateway.client_watch import ClientGone, ClientWatch, Woken
 from gateway.errors import (
     GatewayError,
@@ -26,7 +27,6 @@ from gateway.errors import (
 )
 from gateway.events import Usage
 from gateway.http1 import Head
-from gateway.keys import masked
 from gateway.metrics import Outcome
 from gateway.services import Services
 from gateway.turns import give_way
@@ -58,7 +58,8 @@ class Exchange:
         self.path: str = environ["PATH_INFO"]
         environ["gateway.exchange"] = self
         self.watch = ClientWatch.of(environ)
-        self.key: str | None = None
+        self.caller: Caller = NOBODY
+        """Who sent the request; `gateway.inbound` tells."""
         self.model: str | None = None
         self.knows_model = False
         """The model is one of the list, not just a name that a client wrote."""
@@ -82,6 +83,16 @@ class Exchange:
         self._yielded = self._started
         self._closed = False
         self._drain_token = services.drain.register(lambda: self.watch.interrupt(ShuttingDown(_STOPPING)))
+
+    @property
+    def key(self) -> str | None:
+        """The key that goes upstream."""
+        return self.caller.key
+
+    @property
+    def credential(self) -> str | None:
+        """What identifies the client; None where all who send nothing are one."""
+        return self.caller.credential
 
     def send(self, request: UpstreamRequest) -> Call:
         """Send a request upstream. Raises: UpstreamError, ClientGone, ShuttingDown."""
@@ -211,7 +222,7 @@ class Exchange:
             "first_byte_ms": first,
             "duration_ms": round((now - self._started) * 1000, 1),
             "bytes": self.sent_bytes,
-            "key": masked(self.key),
+            "key": self.caller.shown,
         }
         if self.usage is not None:
             facts["input_tokens"] = self.usage.input_tokens

@@ -42,6 +42,7 @@ _NOT_RELAYED = _HOP_BY_HOP | frozenset(
         "authorization",
         "x-api-key",
         "api-key",
+        "x-gateway-token",
         "x-real-ip",
         "true-client-ip",
         "cf-connecting-ip",

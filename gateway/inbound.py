@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 from gateway.bodies import read_body
 from gateway.client_watch import ClientGone
-from gateway.errors import AuthenticationError, GatewayError, UnsupportedMediaType
+from gateway.errors import GatewayError, UnsupportedMediaType
 from gateway.exchange import Exchange, fail
-from gateway.keys import read_key
 from gateway.replies import Environ
 from gateway.services import Services
 
@@ -22,12 +21,7 @@ def exchanging(services: Services, surface: str, environ: Environ) -> Iterator[E
     """
     exchange = Exchange(services, environ, surface)
     try:
-        exchange.key = read_key(environ)
-        if exchange.key is None and services.settings.require_key:
-            raise AuthenticationError(
-                "No API key was sent. Send it as `Authorization: Bearer KEY` or as `x-api-key: KEY`; "
-                "it goes on to the upstream and is not stored."
-            )
+        exchange.caller = services.access.admit(environ)
         yield exchange
     except GatewayError as error:
         fail(exchange, error)

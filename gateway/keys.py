@@ -1,9 +1,13 @@
-"""The client's API key: where it is read from, how it is shown in logs. Keys are stored nowhere."""
+"""The client's API key: where it is read from, how it is shown in logs. Keys are stored nowhere.
+
+Which key goes upstream, the client's or one that the gateway holds, is decided in `gateway.access`.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.errors import AuthenticationError, GatewayError
@@ -72,11 +76,30 @@ def masked(key: str | None) -> str | None:
     return f"{key[:6]}...{key[-4:]}" if len(key) > 12 else "***"
 
 
-def mask_error(error: GatewayError, key: str | None) -> None:
-    """Mask the key in an error of an upstream that repeats it, in whatever member."""
-    error.message = without_key(error.message, key)
-    error.code = error.code and without_key(error.code, key)
-    error.param = error.param and without_key(error.param, key)
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Takes a key out of the words of an upstream that repeats it; `shown` stands in its place."""
+
+    key: str | None = field(repr=False)
+    shown: str
+
+    def text(self, text: str) -> str:
+        """Return a text without the key."""
+        return text.replace(self.key, self.shown) if self.key else text
+
+    def error(self, error: GatewayError) -> None:
+        """Mask the key in an error, in whatever member."""
+        error.message = self.text(error.message)
+        error.code = error.code and self.text(error.code)
+        error.param = error.param and self.text(error.param)
+
+    def body(self, body: bytes) -> bytes:
+        """Return a body without the key."""
+        return body.replace(self.key.encode(), self.shown.encode()) if self.key else body
+
+    def body_of_same_length(self, body: bytes) -> bytes:
+        """Return a body without the key whose length has been announced."""
+        return body.replace(self.key.encode(), b"*" * len(self.key)) if self.key else body
 
 
 def refuse_foreign_key(key: str | None) -> None:
@@ -87,10 +110,3 @@ def refuse_foreign_key(key: str | None) -> None:
             "upstream behind this gateway.",
             code="invalid_api_key",
         )
-
-
-def without_key(text: str, key: str | None) -> str:
-    """Return a text with the key masked, for words of an upstream that repeat it."""
-    if not key or key not in text:
-        return text
-    return text.replace(key, masked(key) or "")

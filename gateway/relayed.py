@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from gateway import sse
+from gateway.asking import decoded_error
 from gateway.dialects import Dialect
 from gateway.dialects.chat import wire as chat_wire
 from gateway.dialects.chat.request import relay_edits
@@ -20,7 +21,6 @@ from gateway.headers import STREAM_HEADERS, answered, answered_bridged, for_rela
 from gateway.http1 import Head
 from gateway.json_edit import edit_members
 from gateway.jsonbody import dump, load_object
-from gateway.keys import without_key
 from gateway.replies import Reply
 from gateway.turns import pause_for
 from gateway.upstream import Call, UpstreamRequest
@@ -121,7 +121,7 @@ class _Relay:
             self.is_stream = (head.get("content-type") or "").startswith("text/event-stream")
             if head.status >= 400:
                 self._refused(head)
-                return head, self._error_body(head)
+                return self._masked(head, self._error_body(head))
             if self.is_stream:
                 return head, b""
             return head, self._arrived()
@@ -185,16 +185,31 @@ class _Relay:
             for data in exchange.body(self._call) if self._call else ():
                 body += data or b""
                 if len(body) > _ERROR_LIMIT:
-                    # Its length is announced, so what masks the key has the key's length.
-                    key = (exchange.key or "").encode()
-                    return body.replace(key, b"*" * len(key)) if key else body
+                    return body
         except UpstreamProtocol:
             # Its status is known; words that were cut off do not change it.
             raise read_error(head.status, dict(answered_bridged(head.headers)), b"") from None
         self._end()
-        if exchange.key and exchange.key.encode() in body:
-            body = without_key(body.decode("latin-1"), exchange.key).encode("latin-1")
         return body
+
+    def _masked(self, head: Head, body: bytes) -> tuple[Head, bytes]:
+        """Return an error without the key that its upstream may repeat.
+
+        Raises: UpstreamStatus, where a key that is not the client's own could stand in what nobody can read.
+        """
+        caller = self._exchange.caller
+        mask = caller.mask
+        plain = decoded_error(head, body) if self.complete else b""
+        if body and not plain and not caller.own and caller.held:
+            raise read_error(head.status, dict(answered_bridged(head.headers)), b"")
+        if not self.complete:
+            # Its length is announced, so what masks the key has the key's length.
+            return head, mask.body_of_same_length(body)
+        masked = mask.body(plain)
+        if masked == plain:
+            return head, body
+        # It leaves as plain text, since packing it again would help nobody.
+        return Head(head.status, [line for line in head.headers if line[0] != "content-encoding"]), masked
 
     def _refused(self, head: Head) -> None:
         if head.status >= 500:

@@ -15,9 +15,12 @@ import contextlib
 import gc
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -26,10 +29,12 @@ from gunicorn.errors import HaltServer
 from gunicorn.sock import close_sockets
 
 from gateway import __version__, models_file, service_log
+from gateway.access import Access
 from gateway.breaker import Breaker
 from gateway.config import Settings, name_of
 from gateway.drain import Drain
 from gateway.heads import HEADER_LINE_LIMIT, HEADER_LINES_LIMIT, Deadlines
+from gateway.held_key import harden
 from gateway.listeners import listen
 from gateway.metrics_folder import MetricsFolder, memory_folder
 from gateway.setting import SettingError
@@ -52,13 +57,49 @@ _AT_ONCE_SECS = 2.0
 _TELL_AGAIN_SECS = 0.5
 
 
+@dataclass(frozen=True)
+class Program:
+    """What the processes serve, and what they do beside it."""
+
+    settings: Settings
+    listeners: list[socket.socket]
+    make_app: MakeApp
+    started: Callable[[], None]
+    """Runs in the master as soon as connections are taken."""
+    forked: Callable[[], None]
+    """Runs first in each worker."""
+    deadlines: Deadlines = field(default_factory=Deadlines)
+
+
 def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadlines | None = None) -> None:
     """Serve until a signal comes; never returns, but exits. Raises: SettingError before anything is served."""
-    if settings.holds_key or settings.client_tokens_file is not None:
-        name = next(n for n in ("key_from_stdin", "backend_key_file", "client_tokens_file") if getattr(settings, n))
-        raise SettingError(name_of(name), "keys that the gateway holds are not available in this version")
     service_log.configure(settings.log_level)
-    listeners = listen(settings)
+    if settings.holds_key:
+        harden()
+    beside: Callable[[Serving], Serving] | None = None
+    sockets = []
+    if settings.demo:
+        from gateway.demo.upstream import Beside, attach  # needed for nothing else
+
+        sock, settings = attach(settings)
+        beside = partial(Beside, port=sock.getsockname()[1])
+        sockets.append(sock)
+    access = Access.of(settings)
+    make = make_app or partial(_gateway, access)
+    run(
+        Program(
+            settings,
+            listen(settings) + sockets,
+            (lambda *parts: beside(make(*parts))) if beside else make,
+            started=lambda: announce(settings),
+            forked=access.forked,
+            deadlines=deadlines or Deadlines(),
+        )
+    )
+
+
+def run(program: Program) -> None:
+    """Run the processes of a program; never returns, but exits. Raises: SettingError."""
     try:
         folder = MetricsFolder()
     except OSError as error:
@@ -67,24 +108,17 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
         from gateway.metrics import Metrics  # counts where the folder says
 
         drain, metrics = Drain(), Metrics()
-        if settings.demo:
-            from gateway.demo.upstream import Beside, attach  # needed for nothing else
-
-            sock, settings = attach(settings)
-            listeners.append(sock)
-            wsgi: Serving = Beside((make_app or _gateway)(settings, drain, metrics), sock.getsockname()[1])
-        else:
-            wsgi = (make_app or _gateway)(settings, drain, metrics)
-        descriptors = [sock.detach() for sock in listeners]
+        wsgi = program.make_app(program.settings, drain, metrics)
+        descriptors = [sock.detach() for sock in program.listeners]
         # What is loaded now stays for good: a collection that looked through it would stop all streams for 30 ms.
         gc.collect()
         gc.freeze()
-        Server(settings, wsgi, drain, metrics, folder, deadlines or Deadlines(), descriptors).run()
+        Server(program, wsgi, drain, metrics, folder, descriptors).run()
     finally:
         folder.remove()
 
 
-def _gateway(settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
+def _gateway(access: Access, settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
     from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
 
     if settings.models_file is not None:
@@ -97,7 +131,7 @@ def _gateway(settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
         failures=settings.breaker_failures,
         cooldown=settings.breaker_cooldown_secs,
     )
-    return build(settings, breaker=breaker, drain=drain, counts=metrics)
+    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics)
 
 
 class Server(BaseApplication):
@@ -105,21 +139,22 @@ class Server(BaseApplication):
 
     def __init__(
         self,
-        settings: Settings,
+        program: Program,
         wsgi: Serving,
         drain: Drain,
         metrics: Metrics,
         folder: MetricsFolder,
-        deadlines: Deadlines,
         descriptors: list[int],
     ) -> None:
-        self.settings = settings
+        self.settings = program.settings
         self.drain = drain
         self.metrics = metrics
-        self.deadlines = deadlines
+        self.deadlines = program.deadlines
+        self.started = program.started
         self._folder = folder
         self._wsgi = wsgi
         self._descriptors = descriptors
+        self._forked = program.forked
         super().__init__()
 
     def load_config(self) -> None:
@@ -135,6 +170,7 @@ class Server(BaseApplication):
             "timeout": 60,
             "graceful_timeout": int(settings.shutdown_grace_secs + LAST_WORDS_SECS + 2),
             "preload_app": True,
+            "post_fork": lambda _, __: self._forked(),
             "child_exit": lambda _, worker: self._folder.retire(worker.pid),
             "limit_request_fields": HEADER_LINES_LIMIT,
             "limit_request_field_size": HEADER_LINE_LIMIT,
@@ -167,7 +203,7 @@ class Master(Arbiter):
 
     def start(self) -> None:
         super().start()
-        announce(self.app.settings)
+        self.app.started()
         self.log.error_log.info("started", extra={"version": __version__, "workers": self.num_workers})
 
     def signal(self, sig: int, frame: Any) -> None:

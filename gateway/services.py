@@ -7,6 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
+from gateway.access import Access
 from gateway.breaker import Breaker
 from gateway.config import Settings
 from gateway.dialects import NewId, Now
@@ -36,6 +37,7 @@ class Services:
     models: ModelList
     breaker: Breaker
     drain: Drain
+    access: Access
     metrics: Metrics = field(default_factory=Metrics)
     quirks: Quirks = field(default_factory=Quirks)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("gateway"))

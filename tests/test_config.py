@@ -140,9 +140,46 @@ def test_a_held_key_keeps_the_gateway_to_this_machine(load: Any, tmp_path: Path)
     for settings in (load(flags={"key_from_stdin": "true"}), load(BACKEND_KEY_FILE=str(key))):
         assert settings.holds_key
         assert (settings.host, settings.cors_allow_origins) == ("127.0.0.1", "")
-    told = load(BACKEND_KEY_FILE=str(key), HOST="0.0.0.0", CORS_ALLOW_ORIGINS="https://a")
-    assert (told.host, told.cors_allow_origins) == ("0.0.0.0", "https://a")
+        assert settings.guarded
+    told = load(BACKEND_KEY_FILE=str(key), HOST="localhost", CORS_ALLOW_ORIGINS="http://localhost:3000")
+    assert (told.host, told.cors_allow_origins, told.guarded) == ("localhost", "http://localhost:3000", True)
     assert not load().holds_key
+    assert not load().guarded
+
+
+def test_a_host_and_tokens_together_open_it(load: Any, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k")
+    files = {"BACKEND_KEY_FILE": str(key), "CLIENT_TOKENS_FILE": str(key)}
+    assert load(**files).guarded
+    told = load(**files, HOST="0.0.0.0", CORS_ALLOW_ORIGINS="https://a")
+    assert (told.host, told.cors_allow_origins, told.guarded) == ("0.0.0.0", "https://a", False)
+    assert load(**files, HOST="::").cors_allow_origins == ""
+    # Behind a proxy of the same machine, which hands on the name that its clients use.
+    assert not load(**files, HOST="127.0.0.1").guarded
+
+
+KEY_FILE = {"BACKEND_KEY_FILE": __file__}
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "name"),
+    [
+        ({}, {"CLIENT_TOKENS_FILE": __file__}, "CLIENT_TOKENS_FILE"),
+        ({"key_from_stdin": "true"}, KEY_FILE, "--key-from-stdin"),
+        ({}, KEY_FILE | {"HOST": "0.0.0.0"}, "HOST (--host)"),
+        ({}, KEY_FILE | {"HOST": "::"}, "HOST (--host)"),
+        ({"host": "gateway.lan"}, KEY_FILE, "HOST (--host)"),
+        ({}, KEY_FILE | {"CORS_ALLOW_ORIGINS": "*"}, "CORS_ALLOW_ORIGINS"),
+        ({}, KEY_FILE | {"CORS_ALLOW_ORIGINS": "http://localhost:1, https://a"}, "CORS_ALLOW_ORIGINS"),
+    ],
+)
+def test_a_held_key_that_anybody_could_spend_ends_the_start(
+    load: Any, flags: dict[str, str], environ: dict[str, str], name: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        load(flags=flags, **environ)
+    assert caught.value.setting_name == name
 
 
 def test_switches_turn_off_what_is_on(load: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import AuthenticationError
-from gateway.keys import masked, read_key, without_key
+from gateway.keys import Mask, masked, read_key
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,15 @@ def test_a_log_line_shows_little_of_a_key(key: str | None, shown: str | None) ->
 
 
 def test_an_upstream_that_repeats_the_key_is_masked() -> None:
-    assert without_key("Incorrect key sk-1234567890.", "sk-1234567890") == "Incorrect key sk-123...7890."
-    assert without_key("nothing here", "sk-1234567890") == "nothing here"
-    assert without_key("text", None) == "text"
+    mask = Mask("sk-1234567890", "sk-123...7890")
+    assert mask.text("Incorrect key sk-1234567890.") == "Incorrect key sk-123...7890."
+    assert mask.body(b"Incorrect key sk-1234567890.") == b"Incorrect key sk-123...7890."
+    assert mask.body_of_same_length(b"key sk-1234567890.") == b"key *************."
+    assert mask.text("nothing here") == "nothing here"
+    assert "sk-1234567890" not in repr(mask)
+
+
+def test_without_a_key_there_is_nothing_to_mask() -> None:
+    mask = Mask(None, "")
+    assert mask.text("text") == "text"
+    assert mask.body(b"text") == mask.body_of_same_length(b"text") == b"text"

@@ -18,7 +18,7 @@ from gateway.errors import GatewayError
 from gateway.events import BlockStart, Delta, Event, Failure, Finish, Kind, Usage
 from gateway.headers import USER_AGENT
 from gateway.jsonbody import load_upstream
-from gateway.keys import without_key
+from gateway.keys import Mask, masked
 from gateway.listing_fetch import TlsAdapter
 from gateway.profile import Model, Terms
 from gateway.types import JSON
@@ -99,7 +99,7 @@ class Upstream:
             answer.fault = _reason(error, self._timeout)
         except GatewayError as error:
             answer.fault = error.message
-        answer.fault = without_key(" ".join(answer.fault.split())[:300], self._key)
+        answer.fault = Mask(self._key, masked(self._key) or "").text(" ".join(answer.fault.split())[:300])
         answer.seconds = time.monotonic() - began
         return answer
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gateway import models_file
+from gateway import held_key, models_file
 from gateway.cli import PROGRAM, Parser, add_settings, load_settings
 from gateway.config import PROGRAM_FOLDER, Settings, name_of
 from gateway.doctor.asking import Upstream
@@ -135,7 +135,10 @@ def _key(settings: Settings) -> str | None:
         if os.environ.get(name):
             return os.environ[name].strip()
     if settings.backend_key_file is not None:
-        return settings.backend_key_file.read_text().strip() or None
+        try:
+            return held_key.from_file(settings.backend_key_file).reveal()
+        except held_key.KeyRefused as error:
+            raise SettingError(name_of("backend_key_file"), str(error)) from None
     if settings.require_key and sys.stdin.isatty():
         return getpass.getpass("API key (empty for none): ").strip() or None
     return None

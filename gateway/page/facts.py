@@ -28,6 +28,8 @@ def facts(settings: Settings, surface: str, catalog: Catalog, breaker: Mapping[s
         "ports": served,
         "upstream": {"name": upstream_name(settings), "speaks": settings.backend_api},
         "breaker": breaker,
+        "holds_key": settings.holds_key,
+        "asks_for_token": settings.client_tokens_file is not None,
         "list_known": not catalog.is_fallback,
         "clients": [
             {**client._asdict(), "snippets": [snippet._asdict() for snippet in client.snippets]} for client in CLIENTS

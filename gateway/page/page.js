@@ -67,6 +67,8 @@
     const api = state.upstream.speaks === "chat" ? "Chat Completions" : "Responses";
     at("lead").textContent = `${speaks} ${state.upstream.name}, which speaks ${api}.`;
     const notices = [];
+    if (state.asks_for_token) notices.push("This gateway holds a key. Send your client token wherever a key goes.");
+    else if (state.holds_key) notices.push("This gateway holds a key for clients that send none. A key that is sent is used instead.");
     if (state.breaker.is_open) notices.push("The upstream failed several times in a row; requests are refused until it is tried again.");
     if (state.breaker.open_models.length) notices.push(`These models fail at the moment: ${state.breaker.open_models.join(", ")}.`);
     if (!state.list_known) notices.push("The upstream shows no model list. It may need a key: type yours below. The models shown are a guess.");

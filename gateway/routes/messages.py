@@ -19,12 +19,12 @@ def create(services: Services, surface: str) -> Routes:
 
     def send(environ: Environ) -> Reply:
         with exchanging(services, surface, environ) as exchange:
-            refuse_foreign_key(exchange.key)
+            refuse_foreign_key(exchange.caller.own)
             return bridged.answer(exchange, MESSAGES, json_body(services, environ))
 
     def count_tokens(environ: Environ) -> Reply:
         with exchanging(services, surface, environ) as exchange:
-            refuse_foreign_key(exchange.key)
+            refuse_foreign_key(exchange.caller.own)
             return json_reply({"input_tokens": count(exchange, to_chat, json_body(services, environ))})
 
     post_only(routes, "/v1/messages", send)

@@ -12,9 +12,9 @@ from flask import request
 from werkzeug.wrappers import Request
 
 from gateway import models_wire
+from gateway.access import Access
 from gateway.errors import MethodNotAllowed, NotFound
 from gateway.jsonbody import dump
-from gateway.keys import optional_key
 from gateway.listing import ModelList
 from gateway.models import Catalog, Surface
 from gateway.replies import Environ, Reply, json_reply
@@ -44,7 +44,7 @@ class PortSettings(Protocol):
         """`RESPONSES_PORT`."""
 
 
-def create(models: ModelList, surface: str, settings: PortSettings) -> Routes:
+def create(models: ModelList, surface: str, settings: PortSettings, access: Access) -> Routes:
     """Return the routes of one surface."""
     routes = Routes("models")
     here: Surface = "chat" if surface == "chat" else "responses"
@@ -55,7 +55,7 @@ def create(models: ModelList, surface: str, settings: PortSettings) -> Routes:
         method = environ["REQUEST_METHOD"]
         if method not in ("GET", "HEAD"):
             raise MethodNotAllowed(f"{method} is not allowed here; use GET.", headers={"allow": "GET, HEAD"})
-        key = optional_key(environ)
+        key = access.guess(environ).key
         models.wait(key, _WAIT_SECS, fresh=True)
         return models.catalog(key)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import request
 
 from gateway import __version__
-from gateway.keys import optional_key
 from gateway.page.document import page
 from gateway.page.facts import facts
 from gateway.replies import Reply, json_reply
@@ -42,7 +41,7 @@ def create(services: Services, surface: str) -> Routes:
 
     @routes.get("/page.json")
     def state() -> Reply:
-        key = optional_key(request.environ)
+        key = services.access.guess(request.environ).key
         services.models.wait(key, _WAIT_SECS)
         body = facts(settings, surface, services.models.catalog(key), services.breaker.state())
         return json_reply(body, 200, [("cache-control", "no-store")])

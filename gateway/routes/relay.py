@@ -29,7 +29,7 @@ def create(services: Services, surface: str) -> Routes:
         environ = request.environ
         with exchanging(services, surface, environ) as exchange:
             if rest.startswith("messages/"):
-                refuse_foreign_key(exchange.key)
+                refuse_foreign_key(exchange.caller.own)
             has_body = bool(environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING"))
             body = read_body(environ, settings.max_body_bytes) if has_body else None
             dialect = RESPONSES if rest.startswith("responses/") else CHAT

@@ -55,6 +55,15 @@ def test_models_with_all_that_is_known() -> None:
     assert set(told["clients"][0]["snippets"][0]) == {"where", "language", "text"}
 
 
+def test_what_clients_have_to_send() -> None:
+    told = facts(load(BACKEND_KEY_FILE=__file__), "chat", fallback(), BREAKER)
+    assert (told["holds_key"], told["asks_for_token"]) == (True, False)
+    told = facts(load(BACKEND_KEY_FILE=__file__, CLIENT_TOKENS_FILE=__file__), "chat", fallback(), BREAKER)
+    assert (told["holds_key"], told["asks_for_token"]) == (True, True)
+    told = facts(load(), "chat", fallback(), BREAKER)
+    assert (told["holds_key"], told["asks_for_token"]) == (False, False)
+
+
 def test_no_list() -> None:
     told = facts(load(), "chat", fallback(), BREAKER)
     assert told["list_known"] is False

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from werkzeug.test import Client
 
+from gateway.access import Access
 from gateway.app import Port
 from gateway.listing import ModelList
 from gateway.listing_fetch import ListUnavailable
@@ -35,7 +36,7 @@ def fetch(key: str | None) -> bytes:
 def client(surface: str, fetch: Any = fetch, overlays: tuple[Overlay, ...] = OVERLAYS) -> Client:
     models = ModelList(fetch, overlays=lambda: overlays, spawn=lambda flight: flight())
     ports: Any = SimpleNamespace(chat_port=5101, responses_port=5102)
-    return Client(Port([routes.create(models, surface, ports)], logging.getLogger("test")))
+    return Client(Port([routes.create(models, surface, ports, Access())], logging.getLogger("test")))
 
 
 CHAT = client("chat")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.access import Access
 from gateway.app import Gateway, build
 from gateway.breaker import Breaker
 from gateway.config import Settings
@@ -490,7 +491,14 @@ def test_openais_models_are_split_by_port_and_aliases_are_listed() -> None:
     settings = Settings.load({}, {"BACKEND_URL": "https://api.openai.com/v1/responses"})
     assert settings.backend_api == "responses"
     models = ModelList(lambda key: listed, rules=Rules(openai=True))
-    app = build(settings, breaker=Breaker(), drain=Drain(), transport=ScriptedTransport(), models=models)
+    app = build(
+        settings,
+        breaker=Breaker(),
+        drain=Drain(),
+        access=Access(),
+        transport=ScriptedTransport(),
+        models=models,
+    )
     ids = {
         port: [model["id"] for model in call(app, "GET", "/v1/models", port=port).json["data"]]  # type: ignore[index]
         for port in (5101, 5102)

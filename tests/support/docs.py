@@ -16,6 +16,7 @@ from gateway.config import settings_table
 from gateway.dialects.messages import request as messages
 from gateway.dialects.responses.fields import FATES
 from gateway.setup.texts import CLIENTS, Addresses, fill
+from tests.support.codex_proxy_differences import table
 from tests.support.gateway import ROOT
 
 PLACES = Addresses("http://GATEWAY:5101", "http://GATEWAY:5102")
@@ -108,6 +109,7 @@ MADE: dict[str, dict[str, Callable[[], str]]] = {
     "docs/configuration.md": {"settings": lambda: settings_table().strip()},
     "docs/api.md": {"responses": fates, "messages": message_fates},
     "docs/clients.md": {"texts": texts, "tried": tried},
+    "docs/codex-proxy.md": {"differences": table},
 }
 
 

@@ -40,8 +40,13 @@ class Gateway:
 
     program = "openai_proxy.py"
 
-    def __init__(self, backend_url: str, *, flags: Sequence[str] = (), **env: str) -> None:
+    def __init__(
+        self, backend_url: str, *, flags: Sequence[str] = (), stdin: bytes = b"", under: Sequence[str] = (), **env: str
+    ) -> None:
+        """`under`: a command that runs the gateway."""
         self.env = env
+        self.stdin = stdin
+        self.under = under
         self.flags = list(flags)
         self.backend_url = backend_url
         self.stderr: list[str] = []
@@ -126,16 +131,19 @@ class Gateway:
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / self.program), *self.flags],
+            [*self.under, sys.executable, str(ROOT / self.program), *self.flags],
             cwd=self._home.name,
             env=self._environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
         )
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self.process.stdin as pipe:
+            pipe.write(self.stdin.decode())
         self._pump = threading.Thread(target=self._collect, args=(self.process,), daemon=True)
         self._pump.start()
 

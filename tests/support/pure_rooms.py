@@ -19,6 +19,7 @@ PURE = (
     "gateway/errors.py",
     "gateway/events.py",
     "gateway/filters/*",
+    "gateway/guard.py",
     "gateway/headers.py",
     "gateway/http1.py",
     "gateway/image_size.py",

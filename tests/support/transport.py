@@ -14,6 +14,7 @@ from typing import Any
 
 from werkzeug.test import Client, TestResponse
 
+from gateway.access import Access
 from gateway.app import Gateway, build
 from gateway.breaker import Breaker
 from gateway.config import Settings
@@ -149,7 +150,14 @@ def gateway(transport: ScriptedTransport, models: Iterable[Any] = (), **env: str
 
     settings = Settings.load({}, {"BACKEND_URL": "http://upstream.example/api/v1", "WORKERS": "1"} | env)
     breaker = Breaker(enabled=settings.enable_circuit_breaker, failures=settings.breaker_failures)
-    return build(settings, breaker=breaker, drain=Drain(), transport=transport, models=ModelList(fetch))
+    return build(
+        settings,
+        breaker=breaker,
+        drain=Drain(),
+        access=Access.of(settings),
+        transport=transport,
+        models=ModelList(fetch),
+    )
 
 
 def call(
