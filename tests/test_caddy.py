@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.answers import chat_text
 from tests.support.gateway import ROOT, Gateway, free_ports
+from tests.support.processes import wait_until
 from tests.support.upstream import Upstream
 
 SECRET = {"Authorization": "Bearer k", "Content-Type": "application/json"}
@@ -184,7 +185,13 @@ def test_one_gateway_that_ends_does_not_end_the_service(front: Fronted) -> None:
     """Runs last: it ends one of the two."""
     running, upstream, one, other = front
     upstream.always(chat_text("still there"))
+
+    def ask() -> int:
+        status, _ = running.ask("POST", "/v1/responses", b'{"model": "m", "input": "hi"}')
+        return status
+
     assert one.stop() == 0
-    for _ in range(4):
-        assert running.ask("POST", "/v1/responses", b'{"model": "m", "input": "hi"}')[0] == 200
+    # A POST that meets a kept connection in the moment in which it ends is not repeated by Caddy.
+    assert wait_until(lambda: ask() == 200, 2)
+    assert [ask() for _ in range(4)] == [200] * 4
     assert other.process.poll() is None
