@@ -247,6 +247,8 @@ def test_a_model_of_that_very_name_is_no_alias() -> None:
         ({}, {}, [{"type": "web_search"}]),
         ({"tools": []}, {}, [{"type": "web_search"}]),
         ({"tool_choice": "none"}, {}, None),
+        ({"response_format": {"type": "json_object"}}, {}, None),
+        ({"response_format": {"type": "text"}}, {}, [{"type": "web_search"}]),
         ({}, {"AUTO_WEB_SEARCH": "false"}, None),
         (
             {"web_search_options": {"search_context_size": "low"}},

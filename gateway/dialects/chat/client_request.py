@@ -203,5 +203,6 @@ def _searches(body: JSON, hub: JSON, offered: client_tools.Offer, terms: Terms) 
     model = terms.model
     able = model.features is None or model.calls_tools
     forbidden = "none" in (body.get("tool_choice"), body.get("function_call"))
-    # OpenAI refuses the tool beside the least effort.
-    return terms.web_search and offered.absent and able and not forbidden and hub.get("reasoning_effort") != "minimal"
+    # OpenAI refuses the tool beside the least effort, and beside JSON mode: "Web Search cannot be used with JSON mode."
+    refused = hub.get("reasoning_effort") == "minimal" or hub.get("response_format") == {"type": "json_object"}
+    return terms.web_search and offered.absent and able and not forbidden and not refused
