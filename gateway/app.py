@@ -52,15 +52,31 @@ def build(
     `transport` and `models` are given in tests, which have no upstream.
     """
     tokens.load()
+    services = services_of(
+        settings, breaker=breaker, drain=drain, access=access, counts=counts, transport=transport, models=models
+    )
+    ports = {surface: Port.of(services, surface) for surface in ("chat", "responses")}
+    return Gateway(services, ports, guard.refuse_strangers if settings.guarded else None)
+
+
+def services_of(
+    settings: Settings,
+    *,
+    breaker: Breaker,
+    drain: Drain,
+    access: Access,
+    counts: Metrics | None = None,
+    transport: Transport | None = None,
+    models: ModelList | None = None,
+) -> Services:
+    """Return what all exchanges share."""
     if transport is None:
         timeouts = Timeouts(settings.backend_connect_timeout_secs, settings.backend_timeout_secs)
         transport = HttpTransport(settings.backend_origin, timeouts, trust_env=settings.trust_env)
     counts = counts or Metrics()
     models = models or ModelList.of(settings)
     models.look()
-    services = Services(settings, transport, models, breaker, drain, access, counts)
-    ports = {surface: Port.of(services, surface) for surface in ("chat", "responses")}
-    return Gateway(services, ports, guard.refuse_strangers if settings.guarded else None)
+    return Services(settings, transport, models, breaker, drain, access, counts)
 
 
 class Port:

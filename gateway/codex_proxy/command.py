@@ -2,8 +2,8 @@
 
     printf '%s\\n' "$KEY" | python openai_proxy.py codex-proxy --server-info info.json --http-shutdown
 
-It listens on 127.0.0.1 only, reads its key from standard input, and has no other settings than its flags: nothing of
-the environment counts. Exit codes: 0 after `/shutdown` and SIGTERM, 1 where the start fails, 2 for wrong flags.
+It listens on 127.0.0.1 only, reads its key from standard input, and has no other settings than its flags: none is
+taken from the environment. Exit codes: 0 after `/shutdown` and SIGTERM, 1 where the start fails, 2 for wrong flags.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gateway import bridged, relayed, tokens
 from gateway.access import Access
-from gateway.app import Gateway, Guard, Port
+from gateway.app import Gateway, Guard, Port, services_of
 from gateway.bodies import read_raw
 from gateway.breaker import Breaker
 from gateway.codex_proxy.dumps import Dumps
@@ -26,12 +26,11 @@ from gateway.exchange import Exchange
 from gateway.guard import foreign_host
 from gateway.headers import client_headers
 from gateway.inbound import exchanging, json_body
-from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.replies import Environ, Reply
 from gateway.routes import Routes
 from gateway.services import Services
-from gateway.upstream import HttpTransport, Timeouts, Transport
+from gateway.upstream import Transport
 
 RESPONSES_PATH = "/v1/responses"
 SHUTDOWN_PATH = "/shutdown"
@@ -59,11 +58,9 @@ def build(
     """Return the application; `transport` is given in tests, which have no upstream."""
     if manner.bridges:
         tokens.load()
-    if transport is None:
-        timeouts = Timeouts(settings.backend_connect_timeout_secs, settings.backend_timeout_secs)
-        transport = HttpTransport(settings.backend_origin, timeouts)
-    breaker = Breaker(enabled=False)
-    services = Services(settings, transport, ModelList.of(settings), breaker, drain, access, metrics)
+    services = services_of(
+        settings, breaker=Breaker(enabled=False), drain=drain, access=access, counts=metrics, transport=transport
+    )
     return Gateway(services, {"responses": Port([create(services, manner)], services.log)}, gate(manner))
 
 

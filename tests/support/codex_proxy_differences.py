@@ -142,6 +142,7 @@ NOT_TESTED: list[tuple[str, str, str]] = [
     ("size of a body", "no limit", "64 MiB"),
     ("slow clients", "no limit", "a head or body that stops for 30 s ends the connection"),
     ("`/shutdown` with answers open", "cuts them", "they get 5 s, then a proper end"),
+    ("names of headers in dumps", "as the client spelled them", "lower case"),
     ("`--github-oidc` and its flags", "known", "not there"),
     ("processes", "one", "two: the one that the info file names, and its worker, which ends with it"),
 ]
