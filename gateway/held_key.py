@@ -62,12 +62,19 @@ class HeldKey:
 
 def from_stdin() -> HeldKey:
     """Read the key from the first line of standard input, which is nobody's to read afterwards. Raises: KeyRefused."""
-    # A key that is typed should not stay on the screen.
-    key = HeldKey(_checked(getpass.getpass("API key: ").encode())) if os.isatty(0) else read_key(0)
+    key = _typed() if os.isatty(0) else read_key(0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     return key
+
+
+def _typed() -> HeldKey:
+    """Ask for the key on a terminal, where it should not stay on the screen."""
+    try:
+        return HeldKey(_checked(getpass.getpass("API key: ").encode()))
+    except EOFError:
+        raise KeyRefused("a key must be given, in one line") from None
 
 
 def from_file(path: Path) -> HeldKey:

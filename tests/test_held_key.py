@@ -100,6 +100,16 @@ def test_on_a_terminal_it_is_asked_for_without_an_echo() -> None:
     os.close(master)
 
 
+def test_a_terminal_that_gives_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(held_key.getpass, "getpass", leave)
+    monkeypatch.setattr(held_key.os, "isatty", lambda descriptor: True)
+    with pytest.raises(KeyRefused, match="must be given"):
+        held_key.from_stdin()
+
+
 def test_its_repr_hides_it() -> None:
     key = HeldKey(b"sk-secret")
     assert "secret" not in f"{key} {key!r}"
