@@ -38,7 +38,7 @@ class KeyRefused(ValueError):
 class HeldKey:
     """One key in locked memory, which all workers of a gateway share."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes | memoryview) -> None:
         self._page = mmap.mmap(-1, mmap.PAGESIZE)
         self._page[: len(key)] = key
         self._length = len(key)
@@ -72,9 +72,11 @@ def from_stdin() -> HeldKey:
 def _typed() -> HeldKey:
     """Ask for the key on a terminal, where it should not stay on the screen."""
     try:
-        return HeldKey(_checked(getpass.getpass("API key: ").encode()))
+        key = getpass.getpass("API key: ").encode()
     except EOFError:
-        raise KeyRefused("a key must be given, in one line") from None
+        key = b""
+    _check(key)
+    return HeldKey(key)
 
 
 def from_file(path: Path) -> HeldKey:
@@ -90,18 +92,21 @@ def from_file(path: Path) -> HeldKey:
 
 
 def read_key(descriptor: int) -> HeldKey:
-    """Read a key up to the end of its line or of the input, into a buffer that is wiped. Raises: KeyRefused."""
+    """Read a key up to the end of its line or of the input. No copy of it is left behind. Raises: KeyRefused."""
     buffer = bytearray(KEY_LIMIT + 2)
     try:
-        return HeldKey(_checked(bytes(_line(descriptor, buffer))))
+        length = _read_line(descriptor, buffer)
+        with memoryview(buffer) as view, view[:length] as key:
+            _check(key)
+            return HeldKey(key)
     finally:
         buffer[:] = bytes(len(buffer))
 
 
-def _line(descriptor: int, buffer: bytearray) -> bytearray:
-    """Return the first line, without its end; it is cut where the buffer is full."""
+def _read_line(descriptor: int, buffer: bytearray) -> int:
+    """Read until the first line or the buffer is complete; return the length of the line, without its end."""
     size = 0
-    while size < len(buffer) and b"\n" not in buffer[:size]:
+    while size < len(buffer) and buffer.find(b"\n", 0, size) < 0:
         try:
             with memoryview(buffer) as view, view[size:] as free:
                 read = os.readv(descriptor, [free])
@@ -110,17 +115,18 @@ def _line(descriptor: int, buffer: bytearray) -> bytearray:
         if not read:
             break
         size += read
-    return buffer[:size].partition(b"\n")[0].rstrip(b"\r")
+    end = buffer.find(b"\n", 0, size)
+    length = size if end < 0 else end
+    return length - 1 if buffer[length - 1 : length] == b"\r" else length
 
 
-def _checked(key: bytes) -> bytes:
-    if not key:
+def _check(key: bytes | memoryview) -> None:
+    if not len(key):
         raise KeyRefused("a key must be given, in one line")
     if len(key) > KEY_LIMIT:
         raise KeyRefused(f"the key is longer than {KEY_LIMIT} characters")
     if not _ALLOWED.fullmatch(key):
         raise KeyRefused("the key may hold only ASCII letters, digits, `-`, `_` and `.`")
-    return key
 
 
 def harden() -> None:

@@ -64,6 +64,18 @@ def test_the_held_key_is_for_clients_that_send_none(
     assert keys_sent(transport) == [f"Bearer {sent}"]
 
 
+def test_xcode_s_locally_hosted_provider_works(make: Make) -> None:
+    """It knows a port of localhost, and sends no key."""
+    transport = ScriptedTransport(sse(chunk(content="hi"), chunk("stop")))
+    app = make(transport)
+    headers = {"Host": "localhost:5101", "User-Agent": "Xcode/26.0"}
+    assert call(app, "GET", "/v1/models?", port=CHAT_PORT, key=None, headers=headers).status_code == 200
+    body = {**CHAT, "stream": True, "tools": []}
+    reply = call(app, "POST", "/v1/chat/completions", body, port=CHAT_PORT, key=None, headers=headers)
+    assert reply.text.endswith("data: [DONE]\n\n")
+    assert keys_sent(transport) == [f"Bearer {HELD}"]
+
+
 @pytest.mark.parametrize(("port", "path", "body"), PATHS)
 def test_a_token_is_asked_for_and_stays_here(make: Make, port: int, path: str, body: Any) -> None:
     transport = ScriptedTransport(completion(), completion())
