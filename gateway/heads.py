@@ -39,7 +39,7 @@ HEAD_LIMIT = 256 * 1024
 """Longest head in all, in bytes: what a client that never ends its head can make us keep."""
 
 _READ_SIZE = 16 * 1024
-_LARGEST_READ = 1 << 20
+_LARGEST_READ = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
