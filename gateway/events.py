@@ -63,11 +63,12 @@ class BlockStart:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Delta:
     """A fragment of a block's text (of a tool call: of its JSON arguments); never empty.
 
     `logprobs` are Chat's token objects (`token`, `logprob`, `bytes`, `top_logprobs`), asked for or None.
+    Not to be changed either, but not frozen: that would make the most frequent object cost three times as much.
     """
 
     block: int
