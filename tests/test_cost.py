@@ -7,19 +7,23 @@ stand a little above what it takes today: a change that needs more should be mea
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 import timeit
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from benchmarks import bodies
 from benchmarks.micro import CLIENTS, kept_bytes, steps_of, stream_of, translate
 from benchmarks.scenarios import Piece
+from gateway import plain_head
 from gateway.dialects.registry import RESPONSES
 from gateway.sse import Parser
+from tests.support.transport import CHAT_PORT, KEY, RESPONSES_PORT, ScriptedTransport, completion, gateway
 
 DELTA_CALLS = {
     ("responses", "text"): 36,
@@ -36,6 +40,10 @@ ITEM_CALLS = 56
 """From the client's bytes to the upstream's, for each item of the input."""
 REQUEST_CALLS = 560
 """The same for a short request with tools."""
+EXCHANGE_CALLS = {"/v1/chat/completions": 390, "/v1/responses": 1400, "/v1/messages": 1430}
+"""From a request's environment to the last byte of its whole answer, without sockets; the first one is relayed."""
+HEAD_CALLS = 48
+"""To read a plain head of ten lines."""
 
 
 def calls_of(run: Callable[[], object]) -> int:
@@ -124,6 +132,47 @@ def test_one_more_item_costs_few_calls_however_many_there_are() -> None:
 def test_a_short_request_costs_few_calls() -> None:
     raw = bodies.responses("m", tools=True)
     assert calls_of(lambda: translate(raw, RESPONSES)) <= REQUEST_CALLS
+
+
+def request_of(path: str) -> dict[str, Any]:
+    """Return the environment of a short request for a whole answer."""
+    make = {"/v1/chat/completions": bodies.chat, "/v1/responses": bodies.responses, "/v1/messages": bodies.messages}
+    raw = make[path]("m").replace(b'"stream":true', b'"stream":false').replace(b'"stream": true', b'"stream": false')
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "RAW_URI": path,
+        "QUERY_STRING": "",
+        "SERVER_PORT": str(CHAT_PORT if path == "/v1/chat/completions" else RESPONSES_PORT),
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(raw)),
+        "HTTP_AUTHORIZATION": f"Bearer {KEY}",
+        "wsgi.input": io.BytesIO(raw),
+    }
+
+
+@pytest.mark.parametrize(("path", "bound"), EXCHANGE_CALLS.items())
+def test_a_whole_exchange_costs_few_calls(path: str, bound: int) -> None:
+    app = gateway(ScriptedTransport(completion(), completion()), models=["m"])
+
+    def run(request: dict[str, Any]) -> None:
+        told: list[str] = []
+        body = b"".join(app(request, lambda status, headers, exc_info=None: told.append(status)))
+        assert told == ["200 OK"]
+        assert b"hello" in body
+
+    run(request_of(path))  # what is made once is made now
+    request = request_of(path)
+    calls = calls_of(lambda: run(request))
+    assert calls <= bound, calls
+
+
+def test_a_plain_head_costs_few_calls() -> None:
+    lines = [b"POST /v1/responses HTTP/1.1", b"host: a", *(b"x-header-%d: value" % n for n in range(9))]
+    head = b"\r\n".join(lines)
+    assert plain_head.read(head)
+    calls = calls_of(lambda: plain_head.read(head))
+    assert calls <= HEAD_CALLS, calls
 
 
 def best_seconds(run: Callable[[], object]) -> float:
