@@ -84,9 +84,12 @@ class Gateway:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
         return [int(child) for child in children.split()]
 
-    def memory(self, what: str = "Pss") -> int:
-        """Return the memory of the workers in bytes: their proportional share, or with `VmHWM` the most ever."""
-        file = "smaps_rollup" if what == "Pss" else "status"
+    def memory(self, what: str = "Anonymous") -> int:
+        """Return the memory of the workers in bytes: what they hold now, or with `VmHWM` the most ever.
+
+        Files are not counted: other programs share them, and what falls to us (`Pss`) changes as those end.
+        """
+        file = "status" if what.startswith("Vm") else "smaps_rollup"
         texts = [Path(f"/proc/{worker}/{file}").read_text() for worker in self.workers]
         return sum(int(re.findall(rf"^{what}:\s+(\d+) kB", text, re.MULTILINE)[0]) * 1024 for text in texts)
 
