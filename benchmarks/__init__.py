@@ -1,6 +1,6 @@
 """What the gateway costs: a mock upstream, a load generator, and the table of `docs/performance.md`.
 
-    python -m benchmarks            all workloads, three rounds, about six minutes
+    python -m benchmarks            all workloads, three rounds, about five minutes
     python -m benchmarks --quick    one short round
     python -m benchmarks --peer litellm
 
