@@ -30,6 +30,7 @@ from gateway.setup.texts import (
     KeyRule,
     fill,
     for_key,
+    needs_no_key,
     safe_url,
 )
 
@@ -59,7 +60,7 @@ class Wanted(NamedTuple):
     key: str | None
     """The key to write, None for none."""
     keyless: bool
-    """The gateway needs no key of the client."""
+    """No key is to be sent."""
     file: Path | None
 
 
@@ -234,7 +235,7 @@ def _write(client: Client, at: Addresses, model: str, rule: KeyRule, given: Any)
     if fill("{model}", at, model) != model:
         raise SettingError("--model", "the name has characters that settings files might misread")
     key = _key() if given.write_key else None
-    keyless = rule in ("any", "held")
+    keyless = needs_no_key(client, rule)
     plan = _PLANS[client.id](Wanted(at, model, key, keyless, given.file))
     try:
         backup = files.replace(plan.path, plan.edit(files.read(plan.path)))
@@ -242,7 +243,7 @@ def _write(client: Client, at: Addresses, model: str, rule: KeyRule, given: Any)
         print(f"{PROGRAM}: {plan.path}: {error}; nothing was written", file=sys.stderr)
         return FAILED
     print(f"Written: {plan.path}" + (f"\nBefore:  {backup}" if backup else ""))
-    if key is None and (client.insists or not keyless):
+    if key is None and not keyless:
         print(_WHERE_THE_KEY_GOES[client.id].replace("your-key", "any-word" if rule == "any" else "your-key"))
     return 0
 

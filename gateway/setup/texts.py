@@ -56,8 +56,13 @@ class Client(NamedTuple):
     note: tuple[str, ...]
     """Sentences; one that names a port which is not served is left out."""
     snippets: tuple[Snippet, ...]
-    insists: bool = False
-    """It does not start without a key, whether one is needed or not."""
+    insists: tuple[KeyRule, ...] = ()
+    """Where it wants a key although the gateway needs none."""
+    keyless: str = ""
+    """What it lacks without a key."""
+
+
+_ALWAYS: tuple[KeyRule, ...] = ("any", "held")
 
 
 CLIENTS: tuple[Client, ...] = (
@@ -88,6 +93,8 @@ stream_idle_timeout_ms = 600000
             ),
             Snippet("terminal", "sh", "export GATEWAY_API_KEY=your-key\ncodex\n"),
         ),
+        insists=("any",),
+        keyless="Without a key it asks for no catalog and knows little of its model; a client token helps.",
     ),
     Client(
         "claude",
@@ -123,7 +130,7 @@ claude
 """,
             ),
         ),
-        insists=True,
+        insists=_ALWAYS,
     ),
     Client(
         "xcode",
@@ -140,7 +147,7 @@ claude
             ),
             Snippet("Locally Hosted, on the gateway's own Mac", "text", "Port  {port}\n", ("any", "held")),
         ),
-        insists=True,
+        insists=_ALWAYS,
     ),
     Client(
         "lobechat",
@@ -159,7 +166,7 @@ claude
                 "environment", "sh", "OPENAI_PROXY_URL={chat}/v1\nOPENAI_API_KEY=your-key\nOPENAI_MODEL_LIST=+{model}\n"
             ),
         ),
-        insists=True,
+        insists=_ALWAYS,
     ),
     Client(
         "openwebui",
@@ -174,7 +181,7 @@ claude
                 "OPENAI_API_BASE_URL={chat}/v1\nOPENAI_API_KEY=your-key\nENABLE_OLLAMA_API=False\n",
             ),
         ),
-        insists=True,
+        insists=_ALWAYS,
     ),
     Client(
         "continue",
@@ -198,7 +205,7 @@ models:
 """,
             ),
         ),
-        insists=True,
+        insists=_ALWAYS,
     ),
     Client(
         "aider",
@@ -216,7 +223,7 @@ aider --model openai/{model}
 """,
             ),
         ),
-        insists=True,
+        insists=_ALWAYS,
     ),
     Client(
         "curl",
@@ -272,14 +279,19 @@ def for_key(client: Client, rule: KeyRule) -> Client:
     """Return what a client is told where keys are handled in this way."""
     note = client.note
     snippets = [one for one in client.snippets if not one.rules or rule in one.rules]
-    if rule in ("any", "held") and not client.insists:
-        note = tuple(sentence for sentence in note if not _names_key(sentence))
+    if needs_no_key(client, rule):
+        note = tuple(sentence for sentence in (*note, client.keyless) if sentence and not _names_key(sentence))
         snippets = [one._replace(text=_without_key(one.text)) for one in snippets]
     if rule in _HINTS and any(_names_key(one.text) for one in snippets):
         note = (*note, _HINTS[rule])
     word = {"any": "any-word", "token": "your-token"}.get(rule, _PLACEHOLDER_KEY)
     filled = (one._replace(text=one.text.replace(_PLACEHOLDER_KEY, word)) for one in snippets)
     return client._replace(note=note, snippets=tuple(filled))
+
+
+def needs_no_key(client: Client, rule: KeyRule) -> bool:
+    """Tell whether a client is to send no key at all."""
+    return rule in ("any", "held") and rule not in client.insists
 
 
 def _without_key(text: str) -> str:

@@ -100,4 +100,4 @@ def test_clients_are_told_what_to_send(environ: dict[str, str], rule: str) -> No
     told = facts(load(**environ), "chat", fallback(), BREAKER)
     assert told["key"] == rule
     codex = "".join(snippet["text"] for snippet in told["clients"][0]["snippets"])
-    assert ("env_key" in codex) is (rule in ("own", "token"))
+    assert ("env_key" in codex) is (rule != "held")

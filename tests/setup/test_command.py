@@ -102,14 +102,22 @@ def test_of_one_port_the_gateway_tells_the_other(setup: Setup, own: Gateway) -> 
         assert f"127.0.0.1:{own.chat_port}/v1/chat/completions" in out
 
 
-def test_a_gateway_that_needs_no_key_is_asked_without_one(setup: Setup, upstream: Upstream, tmp_path: Path) -> None:
-    upstream.lists("m")
-    with Gateway(upstream.url, REQUIRE_KEY="false") as keyless:
-        out = setup("codex", "--write", "--gateway", keyless.responses_url)[1]
-        assert "key" not in out.lower()
-        config = (tmp_path / ".codex/config.toml").read_text()
-        assert "env_key" not in config
-        assert "any-word" in setup("claude", "--write", "--gateway", keyless.chat_url)[1]
+def test_a_gateway_that_needs_no_key_is_told_from_others(setup: Setup, gateway_with: Callable[..., Gateway]) -> None:
+    keyless = gateway_with(REQUIRE_KEY="false")
+    assert "any-word" in setup("claude", "--write", "--model", "m", "--gateway", keyless.chat_url)[1]
+    assert "any-word" in setup("codex", "--model", "m", "--gateway", keyless.chat_url)[1]
+    assert "Authorization" not in setup("curl", "--model", "m", "--gateway", keyless.chat_url)[1]
+
+
+def test_codex_sends_no_key_where_the_gateway_holds_one(setup: Setup, upstream: Upstream, tmp_path: Path) -> None:
+    page = {"port": 1, "ports": {}, "key": "held", "models": [{"name": "m", "ports": ["responses"]}]}
+    upstream.answers_with(lambda request: json_answer(page))
+    config = tmp_path / ".codex/config.toml"
+    config.parent.mkdir()
+    config.write_text('[model_providers.gateway]\nenv_key = "OLD"\n')
+    out = setup("codex", "--write", "--gateway", upstream.url.removesuffix("/v1"))[1]
+    assert "env_key" not in config.read_text()
+    assert "your-key" not in out
 
 
 @pytest.mark.parametrize(
