@@ -165,7 +165,7 @@ def _show(client: Client, at: Addresses, model: str, *, answered: bool) -> None:
         lines += [*(fill(sentence, at, model) for sentence in client.note), ""]
     for snippet in client.snippets:
         lines += [f"--- {snippet.where}", fill(snippet.text, at, model)]
-    if model == PLACEHOLDER_MODEL:
+    if model == PLACEHOLDER_MODEL and any("{model}" in snippet.text for snippet in client.snippets):
         why = "The gateway lists no model" if answered else f"No gateway answered at {at.responses}"
         lines.append(f"{why}: put a model's name in the place of {model}.")
     if client.id in _PLANS:
@@ -240,7 +240,8 @@ def _write(client: Client, at: Addresses, model: str, rule: KeyRule, given: Any)
     try:
         backup = files.replace(plan.path, plan.edit(files.read(plan.path)))
     except (edits.EditError, OSError, UnicodeDecodeError) as error:
-        print(f"{PROGRAM}: {plan.path}: {error}; nothing was written", file=sys.stderr)
+        why = getattr(error, "strerror", None) or error
+        print(f"{PROGRAM}: {plan.path}: {why}; nothing was written", file=sys.stderr)
         return FAILED
     print(f"Written: {plan.path}" + (f"\nBefore:  {backup}" if backup else ""))
     if key is None and not keyless:
