@@ -67,11 +67,10 @@
 
   const otherPort = () => {
     const other = state.surface === "chat" ? "responses" : "chat";
-    const urls = addresses();
     if (state.ports[other] === null || proxied()) return [];
-    const link = make("a", `${other} port, ${state.ports[other]}`);
-    link.href = `${urls[other]}/${location.hash}`;
-    return [" The other one is the ", link, "."];
+    const link = make("a", String(state.ports[other]));
+    link.href = `${addresses()[other]}/${location.hash}`;
+    return [`The ${other} port is `, link, ". "];
   };
 
   const showState = () => {
@@ -81,8 +80,8 @@
     document.title = `Gateway, ${state.surface} port`;
     const takes = state.surface === "chat" ? "Chat Completions" : "Responses, Messages and Chat Completions";
     const api = state.upstream.speaks === "chat" ? "Chat Completions" : "Responses";
-    at("lead").replaceChildren(
-      `This port takes ${takes}. The upstream is ${state.upstream.name}; it speaks ${api}. ${KEYS[state.key].lead}`, ...otherPort());
+    const upstream = `The upstream is ${state.upstream.name}; it speaks ${api}.`;
+    at("lead").replaceChildren(`This port takes ${takes}. `, ...otherPort(), `${upstream} ${KEYS[state.key].lead}`);
     const notices = [];
     if (state.breaker.is_open) notices.push("The upstream failed several times in a row. Requests are refused until it is tried again, soon and by itself.");
     if (state.breaker.open_models.length) notices.push(`These models fail at the moment: ${state.breaker.open_models.join(", ")}.`);
@@ -302,7 +301,7 @@
   };
 
   const words = (status, body) => {
-    if (body?.error?.code !== "missing_api_key") return `${status}: ${faultOf(body)}`;
+    if (status !== 401 || at("key").value) return `${status}: ${faultOf(body)}`;
     at("key").focus();
     return `${state.key === "token" ? "A client token" : "A key"} is needed here: type yours above.`;
   };

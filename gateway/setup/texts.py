@@ -156,7 +156,7 @@ claude
         (
             "On the page of the OpenAI provider, or in the environment of its server.",
             "With its Responses switch on, the URL is {responses}/v1.",
-            "Client-side fetching works too.",
+            "Client-side fetching works as far as CORS_ALLOW_ORIGINS lets it.",
         ),
         (
             Snippet(
@@ -172,7 +172,10 @@ claude
         "openwebui",
         "Open WebUI",
         "chat",
-        ("In the Admin Panel, or in the environment of its server.", "Direct connections work too."),
+        (
+            "In the Admin Panel, or in the environment of its server.",
+            "Direct connections work as far as CORS_ALLOW_ORIGINS lets them.",
+        ),
         (
             Snippet("Settings, Connections, OpenAI API", "text", "URL  {chat}/v1\nKey  your-key\n"),
             Snippet(

@@ -185,11 +185,30 @@ def test_behind_a_proxy_texts_name_the_address_of_the_page(browser: Browser, ope
         text = page.run(CARD)
         assert text.count(f"curl http://127.0.0.1:{port}/v1/") == 3
         assert "Xcode" in page.text("#tabs")
-        assert "The other one" not in page.text("#lead")
+        assert "The chat port" not in page.text("#lead")
         page = filled(browser.open(f"http://127.0.0.1:{chat_port}/#curl"))
         assert page.run(CARD).count("curl ") == 1
         page.click('[data-id="codex"]')
         assert "open its page" in page.text("#card")
+
+
+def test_where_the_gateway_holds_the_key_a_token_is_asked_for(
+    browser: Browser, upstream: Upstream, gateway_with: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    upstream.lists(*MODELS)
+    upstream.always(chat_text("let in"))
+    for name, text in (("key", "sk-held-0123456789\n"), ("tokens", "token-of-a-client\n")):
+        (tmp_path / name).write_text(text)
+    files = {"BACKEND_KEY_FILE": str(tmp_path / "key"), "CLIENT_TOKENS_FILE": str(tmp_path / "tokens")}
+    gateway = gateway_with(**files)
+    page = filled(browser.open(f"http://127.0.0.1:{gateway.responses_port}/"))
+    assert "GATEWAY_API_KEY=your-token" in page.run(CARD)
+    assert f"The chat port is {gateway.chat_port}." in page.text("#lead")
+    page.click("#send")
+    page.wait_for("document.querySelector('#text').textContent === 'A client token is needed here: type yours above.'")
+    page.type("#key", "token-of-a-client")
+    page.click("#send")
+    page.wait_for("document.querySelector('#text').textContent === 'let in'")
 
 
 def test_a_gateway_with_one_port(browser: Browser, upstream: Upstream) -> None:
