@@ -28,9 +28,9 @@ USER 10001:10001
 EXPOSE 5101 5102
 VOLUME ["/data", "/logs"]
 
-# It asks the port that is served, also where CHAT_PORT is changed.
+# It asks the ports of the settings, /health/live: about the process, not the upstream.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ.get('CHAT_PORT') or 5101}/health/live\", timeout=4)"]
+    CMD ["python", "-m", "gateway.alive"]
 
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["python", "openai_proxy.py"]

@@ -1,10 +1,16 @@
 """The program: `python openai_proxy.py --help` tells what it does."""
 
-from gevent import monkey
+import sys
+
+try:
+    from gevent import monkey
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"openai_proxy.py: the package {missing.name} is not installed for this Python. `make run` installs all into "
+        ".venv; after that it is .venv/bin/python openai_proxy.py"
+    )
 
 monkey.patch_all()
-
-import sys
 
 from gateway.cli import main
 

@@ -99,7 +99,7 @@ def add_settings(parser: argparse.ArgumentParser, but: frozenset[str] = frozense
         if one.switch:
             parser.add_argument(*one.flags, dest=name, action="store_const", const=one.switch, help=_help(one))
         else:
-            parser.add_argument(*one.flags, dest=name, metavar=one.flags[0].strip("-").upper(), help=_help(one))
+            parser.add_argument(*one.flags, dest=name, metavar=one.flags[0].rpartition("-")[2].upper(), help=_help(one))
 
 
 def given_flags(parsed: argparse.Namespace) -> dict[str, str]:

@@ -254,7 +254,8 @@ def announce(settings: Settings) -> None:
     for port in settings.ports:
         shown = f"[{host}]" if ":" in host else host
         lines.append(f"  http://{shown}:{port.number}/v1  {what[port.surface]}")
-    lines.append(f"Open http://{shown}:{port.number}/ in a browser to see how to set up a client.")
+    elsewhere = "" if settings.host else ", or under this machine's name from another one,"
+    lines.append(f"Open http://{shown}:{port.number}/ in a browser{elsewhere} to set up a client.")
     with contextlib.suppress(OSError):
         print("\n".join(lines), file=sys.stdout, flush=True)
 

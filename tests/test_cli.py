@@ -90,3 +90,13 @@ def test_the_program_itself() -> None:
     )
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == "openai_proxy.py: --port: 'x' is not a whole number from 1 to 65535\n"
+
+
+def test_a_python_without_the_packages_is_told_what_to_do() -> None:
+    """`-S` hides what is installed."""
+    run = subprocess.run(
+        [sys.executable, "-S", "openai_proxy.py", "doctor"], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert run.returncode != 0
+    assert "make run" in run.stderr
+    assert run.stderr.count("\n") == 1

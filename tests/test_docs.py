@@ -50,6 +50,25 @@ def test_every_command_is_named_in_the_docs() -> None:
         assert name == "serve" or re.search(rf"`{name}|openai_proxy\.py {name}", every), name
 
 
+SEEDS = """HOST_PORT BACKEND_URL BACKEND_TIMEOUT_SECS RUST_LOG ENABLE_LOG_VOLUME LOG_DIR ENABLE_CIRCUIT_BREAKER
+CADDY_DOMAIN CADDY_PORT CADDY_TLS .env deploy.sh install_codex.sh install_claude_code.sh --port --log
+--disable-auto-web-search --server-info --http-shutdown --upstream-url --dump-dir --github-oidc --bridge-to-chat"""
+
+
+def test_every_setting_of_the_four_programs_is_told_of() -> None:
+    text = (ROOT / "docs/coming-from.md").read_text()
+    there = "".join(line.split("|")[1] for line in text.splitlines() if line.startswith("|"))
+    for name in SEEDS.split():
+        assert re.search(rf"`{re.escape(name)}[ `]", there), name
+
+
+def test_what_the_container_files_take_is_told() -> None:
+    told = (ROOT / "docs/deployment.md").read_text() + (ROOT / "docs/configuration.md").read_text()
+    for file in ("Caddyfile", "docker-compose.yml"):
+        for name in re.findall(r"\$\{?\$?([A-Z_]{4,})", (ROOT / file).read_text()):
+            assert f"`{name}`" in told, name
+
+
 # --- commands -----------------------------------------------------------------------------------------------
 
 

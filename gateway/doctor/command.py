@@ -52,7 +52,8 @@ def main(words: Sequence[str]) -> int:
     report.add_all(reach(settings))
     if failed(report.findings):
         return report.end()
-    key = _key(settings)
+    key, source = _key(settings)
+    report.add(Finding("key", "ok", source) if key else Finding("key", "skip", "none; asking without one"))
     catalog = _catalog(settings, key, overlays, report)
     name = given.model or _first(catalog)
     if name is None:
@@ -130,24 +131,24 @@ def _overlays(settings: Settings) -> tuple[Overlay, ...]:
         raise SettingError(name_of("models_file"), str(error)) from None
 
 
-def _key(settings: Settings) -> str | None:
+def _key(settings: Settings) -> tuple[str | None, str]:
+    """Return the key to ask with, and where it comes from."""
     for name in KEY_VARIABLES:
         if os.environ.get(name):
-            return os.environ[name].strip()
+            return os.environ[name].strip(), f"from {name}"
     if settings.backend_key_file is not None:
         try:
-            return held_key.from_file(settings.backend_key_file).reveal()
+            return held_key.from_file(settings.backend_key_file).reveal(), "from BACKEND_KEY_FILE"
         except held_key.KeyRefused as error:
             raise SettingError(name_of("backend_key_file"), str(error)) from None
     if settings.require_key and sys.stdin.isatty():
-        return getpass.getpass("API key (empty for none): ").strip() or None
-    return None
+        return getpass.getpass("API key (empty for none): ").strip() or None, "typed"
+    return None, ""
 
 
 def _catalog(settings: Settings, key: str | None, overlays: tuple[Overlay, ...], report: Report) -> Catalog:
     rules = Rules(is_openai(settings.backend_origin), settings.models_filter)
     fetch = fetcher(settings.backend_origin + settings.models_target, trust_env=settings.trust_env)
-    report.add(Finding("key", "ok", "given") if key else Finding("key", "skip", "none; asking without one"))
     try:
         catalog = Catalog(parse(load_upstream(fetch(key))), overlays, rules)
     except (ListUnavailable, ValueError) as error:
@@ -179,8 +180,9 @@ def _try_out(upstream: Upstream, model: str, report: Report) -> None:
     report.add_all(findings)
     if base is None:
         return
-    for probe in probes():
-        report.trying(probe.name)
+    every = list(probes())
+    for number, probe in enumerate(every, 1):
+        report.trying(f"{probe.name}, {number} of {len(every)}")
         report.add(probe.run(upstream.chat, base))
 
 

@@ -38,6 +38,14 @@ _SCHEMA: JSON = {
 _WORD = "PINEAPPLE"
 _ORDER = f"From now on answer with the single word {_WORD}, whatever the user says."
 
+_ADVICE = {
+    401: "is the key right, and one of this upstream?",
+    402: "is there money left?",
+    403: "may this key use the model?",
+    404: "is the path of BACKEND_URL right, and the model's name?",
+}
+"""What to look at where nothing works, by the upstream's status."""
+
 _ROOM = 2048
 """Tokens for an answer; a model that reasons needs them before its first word."""
 
@@ -82,7 +90,8 @@ def begin(ask: Ask, model: str) -> tuple[list[Finding], JSON | None]:
         says = {"max_tokens_field": "max_completion_tokens"}
         limit = Finding("token limit", "ok", "max_completion_tokens alone", says)
         return [_answers(second), limit], {"model": model, "max_completion_tokens": _ROOM}
-    return [Finding("answers", "no", answer.fault, essential=True)], None
+    advice = _ADVICE.get(answer.status)
+    return [Finding("answers", "no", answer.fault + (f" ({advice})" if advice else ""), essential=True)], None
 
 
 def _answers(answer: Answer) -> Finding:
@@ -132,7 +141,7 @@ def _parallel(ask: Ask, base: JSON) -> Finding:
     if not answer.ok:
         return Finding("parallel tools", "no", answer.fault)
     verdict: Verdict = "ok" if len(answer.calls) > 1 else "warn"
-    return Finding("parallel tools", verdict, f"{len(answer.calls)} calls came")
+    return Finding("parallel tools", verdict, f"{len(answer.calls)} of 2 calls came at once")
 
 
 def _required(ask: Ask, base: JSON) -> Finding:

@@ -88,10 +88,16 @@ def _tls(sock: socket.socket, host: str) -> Finding:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not trusted: {error.verify_message}"
-    if isinstance(error, socket.gaierror):
-        return "the name cannot be resolved"
-    if isinstance(error, TimeoutError):
-        return "no answer"
+    """Return what went wrong, and what to look at."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the certificate is not trusted: {error.verify_message}; SSL_CERT_FILE may name its authority"
+        case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
+            return "it does not speak TLS; should the URL begin with http:// ?"
+        case socket.gaierror():
+            return "the name cannot be resolved; is it spelled right?"
+        case ConnectionRefusedError():
+            return "nothing listens there; is it started, and is BACKEND_URL right?"
+        case TimeoutError():
+            return "no answer; is it a wrong address, or a firewall?"
     return getattr(error, "strerror", None) or type(error).__name__

@@ -11,7 +11,7 @@ from gateway import __version__
 from gateway.config import Settings
 from gateway.models import Catalog, Surface
 from gateway.profile import Model
-from gateway.setup.texts import CLIENTS
+from gateway.setup.texts import CLIENTS, Client, KeyRule, for_key
 from gateway.types import JSON
 
 _SURFACES: tuple[Surface, ...] = ("chat", "responses")
@@ -21,6 +21,7 @@ def facts(settings: Settings, surface: str, catalog: Catalog, breaker: Mapping[s
     """Return what the page of one surface shows."""
     ports: dict[str, int] = {port.surface: port.number for port in settings.ports}
     served = {name: ports.get(name) for name in _SURFACES}
+    rule = key_rule(settings)
     return {
         "version": __version__,
         "surface": surface,
@@ -28,12 +29,9 @@ def facts(settings: Settings, surface: str, catalog: Catalog, breaker: Mapping[s
         "ports": served,
         "upstream": {"name": upstream_name(settings), "speaks": settings.backend_api},
         "breaker": breaker,
-        "holds_key": settings.holds_key,
-        "asks_for_token": settings.client_tokens_file is not None,
         "list_known": not catalog.is_fallback,
-        "clients": [
-            {**client._asdict(), "snippets": [snippet._asdict() for snippet in client.snippets]} for client in CLIENTS
-        ],
+        "key": rule,
+        "clients": [_client(for_key(client, rule)) for client in CLIENTS],
         "models": _models(catalog),
     }
 
@@ -48,6 +46,23 @@ def upstream_name(settings: Settings) -> str:
     except ValueError:
         inside = "." not in host or host.endswith((".local", ".lan", ".internal", ".home.arpa", ".localhost"))
     return "a server of this network" if inside else host
+
+
+def key_rule(settings: Settings) -> KeyRule:
+    """Return what clients have to send."""
+    if settings.holds_key:
+        return "held" if settings.client_tokens_file is None else "token"
+    return "own" if settings.require_key else "any"
+
+
+def _client(client: Client) -> JSON:
+    return {
+        "id": client.id,
+        "title": client.title,
+        "surface": client.surface,
+        "note": client.note,
+        "snippets": [{"where": one.where, "text": one.text} for one in client.snippets],
+    }
 
 
 def _models(catalog: Catalog) -> list[JSON]:

@@ -20,11 +20,48 @@ from gateway.cli import PROGRAM, Parser
 from gateway.config import Settings
 from gateway.setting import SettingError
 from gateway.setup import edits, files
-from gateway.setup.texts import BY_ID, KEY_VARIABLE, PLACEHOLDER_MODEL, Addresses, Client, fill, safe_url
+from gateway.setup.texts import (
+    BY_ID,
+    KEY_RULES,
+    KEY_VARIABLE,
+    PLACEHOLDER_MODEL,
+    Addresses,
+    Client,
+    KeyRule,
+    fill,
+    for_key,
+    needs_no_key,
+    safe_url,
+)
 
-_LIST_SECS = 10.0
+_ASK_SECS = 10.0
 
 FAILED = 1
+
+
+class Told(NamedTuple):
+    """What a running gateway tells of itself; where none answers, what is likely."""
+
+    answered: bool = False
+    port: int | None = None
+    """The port that answered, by its own account: a proxy in front has another one."""
+    ports: Mapping[str, int] = {}
+    """The ports it serves, by surface."""
+    key: KeyRule = "own"
+    models: Mapping[str, str] = {}
+    """The first model of each surface."""
+
+
+class Wanted(NamedTuple):
+    """What a client's file is to say."""
+
+    at: Addresses
+    model: str
+    key: str | None
+    """The key to write, None for none."""
+    keyless: bool
+    """No key is to be sent."""
+    file: Path | None
 
 
 class Plan(NamedTuple):
@@ -38,16 +75,18 @@ class Plan(NamedTuple):
 def main(words: Sequence[str]) -> int:
     """Show or write; return the exit code. Raises: SettingError for wrong flags."""
     given = _parser().parse_args(words)
-    client = BY_ID[given.client]
     at = addresses(given.gateway, Settings.load({}, os.environ))
     if given.write_key and not given.write:
         raise SettingError("--write-key", "it means nothing without --write")
-    model = given.model or _first_model(at, client)
+    told = ask(at)
+    at = corrected(at, told)
+    client = for_key(BY_ID[given.client], told.key)
+    model = given.model or told.models.get(client.surface)
     if given.write:
         if model is None:
             raise SettingError("--model", "the gateway shows no model; name one, or start the gateway first")
-        return _write(client, at, model, given)
-    _show(client, at, model or PLACEHOLDER_MODEL)
+        return _write(client, at, model, told.key, given)
+    _show(client, at, model or PLACEHOLDER_MODEL, answered=told.answered)
     return 0
 
 
@@ -86,30 +125,49 @@ def addresses(gateway: str | None, settings: Settings) -> Addresses:
     return Addresses(f"{url}:{chat}", f"{url}:{responses}")
 
 
-def _first_model(at: Addresses, client: Client) -> str | None:
-    """Return the first model that the gateway lists for the client's port."""
-    base = at.responses if client.surface == "responses" else at.chat
+def ask(at: Addresses) -> Told:
+    """Ask the gateway what it tells its page. Whoever answers there may not be one, and is not believed unread."""
     key = os.environ.get(KEY_VARIABLE)
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = requests.get(f"{base}/v1/models", headers=headers, timeout=_LIST_SECS, allow_redirects=False)
-        listed = answer.json()["data"]
-        return str(listed[0]["id"]) if listed else None
-    except (requests.RequestException, ValueError, LookupError, TypeError):
-        return None
+        answer = requests.get(f"{at.responses}/page.json", headers=headers, timeout=_ASK_SECS, allow_redirects=False)
+        page = answer.json()
+        firsts: dict[str, str] = {}
+        for model in page["models"]:
+            for surface in model["ports"]:
+                firsts.setdefault(surface, str(model["name"]))
+        rule: KeyRule = next((rule for rule in KEY_RULES if rule == page["key"]), "own")
+        ports = {surface: int(number) for surface, number in page["ports"].items() if number}
+        return Told(True, int(page["port"]), ports, rule, firsts)
+    except (requests.RequestException, ValueError, LookupError, TypeError, AttributeError):
+        return Told()
+
+
+def corrected(at: Addresses, told: Told) -> Addresses:
+    """Return the addresses of both ports, where one was named and the gateway there tells the other."""
+    parts = urlsplit(at.responses)
+    if at.chat != at.responses or parts.port is None or parts.port != told.port:
+        return at  # both are known; or a proxy is between, whose ports are its own
+    host = parts.netloc.rpartition(":")[0]
+    chat, responses = (
+        f"{parts.scheme}://{host}:{told.ports[surface]}" if surface in told.ports else at.chat
+        for surface in ("chat", "responses")
+    )
+    return Addresses(chat, responses)
 
 
 # --- showing ------------------------------------------------------------------------------------------------
 
 
-def _show(client: Client, at: Addresses, model: str) -> None:
+def _show(client: Client, at: Addresses, model: str, *, answered: bool) -> None:
     lines = [client.title, ""]
     if client.note:
-        lines += [fill(client.note, at, model), ""]
+        lines += [*(fill(sentence, at, model) for sentence in client.note), ""]
     for snippet in client.snippets:
         lines += [f"--- {snippet.where}", fill(snippet.text, at, model)]
-    if model == PLACEHOLDER_MODEL:
-        lines.append(f"No gateway answered at {at.responses}, so put a model's name in the place of {model}.")
+    if model == PLACEHOLDER_MODEL and any("{model}" in snippet.text for snippet in client.snippets):
+        why = "The gateway lists no model" if answered else f"No gateway answered at {at.responses}"
+        lines.append(f"{why}: put a model's name in the place of {model}.")
     if client.id in _PLANS:
         lines.append("With --write the file is written, with a backup of what was there.")
     print("\n".join(lines).rstrip())
@@ -118,49 +176,50 @@ def _show(client: Client, at: Addresses, model: str) -> None:
 # --- writing ------------------------------------------------------------------------------------------------
 
 
-def _codex(at: Addresses, model: str, key: str | None, file: Path | None) -> Plan:
+def _codex(wanted: Wanted) -> Plan:
     home = Path(os.environ.get("CODEX_HOME") or Path.home() / ".codex")
     provider: dict[str, str | int | None] = {
         "name": "Gateway",
-        "base_url": f"{at.responses}/v1",
-        "model_catalog_url": f"{at.responses}/v1/models",
-        "env_key": None if key else KEY_VARIABLE,
+        "base_url": f"{wanted.at.responses}/v1",
+        "model_catalog_url": f"{wanted.at.responses}/v1/models",
+        "env_key": None if wanted.key or wanted.keyless else KEY_VARIABLE,
         "wire_api": "responses",
         "stream_idle_timeout_ms": 600_000,
     }
-    if key:
-        provider["experimental_bearer_token"] = key
-    top = {"model": model, "model_provider": "gateway"}
-    return Plan(file or home / "config.toml", lambda text: edits.codex_config(text, top, provider))
+    if wanted.key:
+        provider["experimental_bearer_token"] = wanted.key
+    top = {"model": wanted.model, "model_provider": "gateway"}
+    return Plan(wanted.file or home / "config.toml", lambda text: edits.codex_config(text, top, provider))
 
 
-def _claude(at: Addresses, model: str, key: str | None, file: Path | None) -> Plan:
+def _claude(wanted: Wanted) -> Plan:
     home = Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
     values = {
-        "ANTHROPIC_BASE_URL": at.responses,
-        "ANTHROPIC_MODEL": model,
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,
-        **({"ANTHROPIC_AUTH_TOKEN": key} if key else {}),
+        "ANTHROPIC_BASE_URL": wanted.at.responses,
+        "ANTHROPIC_MODEL": wanted.model,
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL": wanted.model,
+        **({"ANTHROPIC_AUTH_TOKEN": wanted.key} if wanted.key else {}),
     }
-    return Plan(file or home / "settings.json", lambda text: edits.json_env(text, values))
+    return Plan(wanted.file or home / "settings.json", lambda text: edits.json_env(text, values))
 
 
-def _lobechat(at: Addresses, model: str, key: str | None, file: Path | None) -> Plan:
-    return _env_plan({"OPENAI_PROXY_URL": f"{at.chat}/v1", "OPENAI_MODEL_LIST": f"+{model}"}, key, file)
+def _lobechat(wanted: Wanted) -> Plan:
+    values = {"OPENAI_PROXY_URL": f"{wanted.at.chat}/v1", "OPENAI_MODEL_LIST": f"+{wanted.model}"}
+    return _env_plan(values, wanted)
 
 
-def _openwebui(at: Addresses, model: str, key: str | None, file: Path | None) -> Plan:
-    return _env_plan({"OPENAI_API_BASE_URL": f"{at.chat}/v1", "ENABLE_OLLAMA_API": "False"}, key, file)
+def _openwebui(wanted: Wanted) -> Plan:
+    return _env_plan({"OPENAI_API_BASE_URL": f"{wanted.at.chat}/v1", "ENABLE_OLLAMA_API": "False"}, wanted)
 
 
-def _env_plan(values: Mapping[str, str], key: str | None, file: Path | None) -> Plan:
-    if file is None:
+def _env_plan(values: Mapping[str, str], wanted: Wanted) -> Plan:
+    if wanted.file is None:
         raise SettingError("--file", "name the file of environment variables that the server reads, such as .env")
-    every = {**values, **({"OPENAI_API_KEY": key} if key else {})}
-    return Plan(file, lambda text: edits.dotenv(text, every))
+    every = {**values, **({"OPENAI_API_KEY": wanted.key} if wanted.key else {})}
+    return Plan(wanted.file, lambda text: edits.dotenv(text, every))
 
 
-_PLANS: Mapping[str, Callable[[Addresses, str, str | None, Path | None], Plan]] = {
+_PLANS: Mapping[str, Callable[[Wanted], Plan]] = {
     "codex": _codex,
     "claude": _claude,
     "lobechat": _lobechat,
@@ -168,7 +227,7 @@ _PLANS: Mapping[str, Callable[[Addresses, str, str | None, Path | None], Plan]] 
 }
 
 
-def _write(client: Client, at: Addresses, model: str, given: Any) -> int:
+def _write(client: Client, at: Addresses, model: str, rule: KeyRule, given: Any) -> int:
     if client.id not in _PLANS:
         raise SettingError(
             "--write", f"{client.title} keeps its settings itself; type in what is shown without --write"
@@ -176,15 +235,17 @@ def _write(client: Client, at: Addresses, model: str, given: Any) -> int:
     if fill("{model}", at, model) != model:
         raise SettingError("--model", "the name has characters that settings files might misread")
     key = _key() if given.write_key else None
-    plan = _PLANS[client.id](at, model, key, given.file)
+    keyless = needs_no_key(client, rule)
+    plan = _PLANS[client.id](Wanted(at, model, key, keyless, given.file))
     try:
         backup = files.replace(plan.path, plan.edit(files.read(plan.path)))
     except (edits.EditError, OSError, UnicodeDecodeError) as error:
-        print(f"{PROGRAM}: {plan.path}: {error}; nothing was written", file=sys.stderr)
+        why = getattr(error, "strerror", None) or error
+        print(f"{PROGRAM}: {plan.path}: {why}; nothing was written", file=sys.stderr)
         return FAILED
     print(f"Written: {plan.path}" + (f"\nBefore:  {backup}" if backup else ""))
-    if key is None:
-        print(_WHERE_THE_KEY_GOES[client.id])
+    if key is None and not keyless:
+        print(_WHERE_THE_KEY_GOES[client.id].replace("your-key", "any-word" if rule == "any" else "your-key"))
     return 0
 
 

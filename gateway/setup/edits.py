@@ -12,6 +12,7 @@ from collections.abc import Mapping, MutableMapping
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable
 
 from gateway.types import JSON
 
@@ -35,7 +36,8 @@ def codex_config(text: str, top: Mapping[str, str], provider: Mapping[str, str |
         if not isinstance(providers, MutableMapping):
             raise EditError("`model_providers` is not a table")
         if "gateway" not in providers:
-            providers["gateway"] = tomlkit.table()
+            inline = isinstance(providers, InlineTable)
+            providers["gateway"] = tomlkit.inline_table() if inline else tomlkit.table()
         table = providers["gateway"]
         if not isinstance(table, MutableMapping):
             raise EditError("`model_providers.gateway` is not a table")

@@ -8,12 +8,16 @@ import time
 from pathlib import Path
 
 _NEW_FILE_MODE = 0o600
+_BOM = b"\xef\xbb\xbf"
 
 
 def read(path: Path) -> str:
-    """Return the text of a file, nothing where there is none. Raises: OSError, UnicodeDecodeError."""
+    """Return the text of a file, nothing where there is none; lines end in `\\n`, and no mark stands in front.
+
+    Raises: OSError, UnicodeDecodeError.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return ""
 
@@ -21,12 +25,14 @@ def read(path: Path) -> str:
 def replace(path: Path, text: str) -> Path | None:
     """Give a file a new text; return where the old one is kept, None where there was none or nothing changes.
 
-    The file that a link points to is written, not the link. A file keeps its mode; a new one is its owner's.
+    The file that a link points to is written, not the link. A file keeps its mode, its line ends and the mark that
+    some editors put in front; a new one is its owner's.
     Raises: OSError.
     """
     path = path.resolve()
     old = path.read_bytes() if path.exists() else None
-    if old == text.encode():
+    data = _as_before(text.encode(), old or b"")
+    if old == data:
         return None
     path.parent.mkdir(parents=True, exist_ok=True)
     backup = None
@@ -35,8 +41,14 @@ def replace(path: Path, text: str) -> Path | None:
         mode = path.stat().st_mode & 0o777
         backup = _free_name(path)
         _write(backup, old, mode)
-    _write(path, text.encode(), mode)
+    _write(path, data, mode)
     return backup
+
+
+def _as_before(data: bytes, old: bytes) -> bytes:
+    if b"\r\n" in old:
+        data = data.replace(b"\n", b"\r\n")
+    return _BOM + data if old.startswith(_BOM) else data
 
 
 def _free_name(path: Path) -> Path:

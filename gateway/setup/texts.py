@@ -4,7 +4,10 @@ A text has marks for what differs from house to house:
 
     {chat}       base URL of the chat port, without `/v1`
     {responses}  base URL of the responses port, without `/v1`
+    {port}       number of the chat port
     {model}      a model's name
+
+They are written for a gateway whose clients send their own key; `for_key` makes them for one that needs none.
 
 A name or address goes in only if it has no character that means something to a shell, TOML, YAML or JSON:
 texts are pasted into terminals, and the names in them come from an upstream.
@@ -14,10 +17,17 @@ from __future__ import annotations
 
 import re
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
 PLACEHOLDER_MODEL = "MODEL"
 KEY_VARIABLE = "GATEWAY_API_KEY"
 """Environment variable that texts take the key from."""
+_PLACEHOLDER_KEY = "your-key"
+
+KeyRule = Literal["own", "any", "held", "token"]
+"""What a client has to send: a key of its own; whatever it likes; nothing, since the gateway holds the key; a token
+in the key's place."""
+KEY_RULES: tuple[KeyRule, ...] = ("own", "any", "held", "token")
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
 _SAFE_URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._/-]*)?")
@@ -32,6 +42,8 @@ class Snippet(NamedTuple):
     """File or place that it belongs to."""
     language: str
     text: str
+    rules: tuple[KeyRule, ...] = ()
+    """Where it fits; empty: everywhere."""
 
 
 class Client(NamedTuple):
@@ -41,8 +53,16 @@ class Client(NamedTuple):
     title: str
     surface: Surface
     """The port that it is pointed at; decides which models are offered for it."""
-    note: str
+    note: tuple[str, ...]
+    """Sentences; one that names a port which is not served is left out."""
     snippets: tuple[Snippet, ...]
+    insists: tuple[KeyRule, ...] = ()
+    """Where it wants a key although the gateway needs none."""
+    keyless: str = ""
+    """What it lacks without a key."""
+
+
+_ALWAYS: tuple[KeyRule, ...] = ("any", "held")
 
 
 CLIENTS: tuple[Client, ...] = (
@@ -50,8 +70,10 @@ CLIENTS: tuple[Client, ...] = (
         "codex",
         "Codex",
         "responses",
-        "model_catalog_url tells Codex the context size and gives it apply_patch. Start it with the key in "
-        "GATEWAY_API_KEY.",
+        (
+            "The two lines on top belong at the top of the file, before its first table.",
+            "model_catalog_url tells Codex what the model can do.",
+        ),
         (
             Snippet(
                 "~/.codex/config.toml",
@@ -71,12 +93,17 @@ stream_idle_timeout_ms = 600000
             ),
             Snippet("terminal", "sh", "export GATEWAY_API_KEY=your-key\ncodex\n"),
         ),
+        insists=("any",),
+        keyless="Without a key it asks for no catalog and knows little of its model; a client token helps.",
     ),
     Client(
         "claude",
         "Claude Code",
         "responses",
-        "The small model does background work such as titles; any name of the list serves.",
+        (
+            "Lines for a terminal, or settings.json to keep them.",
+            "The small model does background work such as titles; any model of the list serves.",
+        ),
         (
             Snippet(
                 "terminal",
@@ -103,55 +130,67 @@ claude
 """,
             ),
         ),
+        insists=_ALWAYS,
     ),
     Client(
         "xcode",
         "Xcode",
         "chat",
-        "Settings, Intelligence, Add a Model Provider, Internet Hosted. With the header Authorization instead, "
-        "type Bearer and a blank before the key.",
+        ("Settings, Intelligence, Add a Model Provider.",),
         (
             Snippet(
-                "Internet Hosted",
+                "Internet Hosted, its URL without /v1",
                 "text",
                 "URL             {chat}\nAPI Key         your-key\n"
                 "API Key Header  x-api-key\nDescription     Gateway\n",
+                ("own", "any", "token"),
             ),
+            Snippet("Locally Hosted, on the gateway's own Mac", "text", "Port  {port}\n", ("any", "held")),
         ),
+        insists=_ALWAYS,
     ),
     Client(
         "lobechat",
         "LobeChat",
         "chat",
-        "On the page of the OpenAI provider, or in the environment of its server. Its Responses switch wants "
-        "{responses}/v1. Use Client-Side Fetching works too.",
         (
-            Snippet("AI Service Provider, OpenAI", "text", "API Key        your-key\nAPI Proxy URL  {chat}/v1\n"),
+            "On the page of the OpenAI provider, or in the environment of its server.",
+            "With its Responses switch on, the URL is {responses}/v1.",
+            "Client-side fetching works as far as CORS_ALLOW_ORIGINS lets it.",
+        ),
+        (
+            Snippet(
+                "Settings, AI Service Provider, OpenAI", "text", "API Key        your-key\nAPI Proxy URL  {chat}/v1\n"
+            ),
             Snippet(
                 "environment", "sh", "OPENAI_PROXY_URL={chat}/v1\nOPENAI_API_KEY=your-key\nOPENAI_MODEL_LIST=+{model}\n"
             ),
         ),
+        insists=_ALWAYS,
     ),
     Client(
         "openwebui",
         "Open WebUI",
         "chat",
-        "Admin Panel, Settings, Connections, OpenAI API; or the environment of its server. Direct connections work "
-        "too.",
         (
-            Snippet("OpenAI API connection", "text", "URL  {chat}/v1\nKey  your-key\n"),
+            "In the Admin Panel, or in the environment of its server.",
+            "Direct connections work as far as CORS_ALLOW_ORIGINS lets them.",
+        ),
+        (
+            Snippet("Settings, Connections, OpenAI API", "text", "URL  {chat}/v1\nKey  your-key\n"),
             Snippet(
                 "environment",
                 "sh",
                 "OPENAI_API_BASE_URL={chat}/v1\nOPENAI_API_KEY=your-key\nENABLE_OLLAMA_API=False\n",
             ),
         ),
+        insists=_ALWAYS,
     ),
     Client(
         "continue",
         "Continue",
         "chat",
-        "",
+        ("Its models called gpt-5 or o3 are asked by Responses: for those apiBase is {responses}/v1.",),
         (
             Snippet(
                 "~/.continue/config.yaml",
@@ -169,12 +208,13 @@ models:
 """,
             ),
         ),
+        insists=_ALWAYS,
     ),
     Client(
         "aider",
         "aider",
         "chat",
-        "",
+        (),
         (
             Snippet(
                 "terminal",
@@ -186,26 +226,31 @@ aider --model openai/{model}
 """,
             ),
         ),
+        insists=_ALWAYS,
     ),
     Client(
         "curl",
         "curl",
         "responses",
-        "",
+        (f"Your key is taken from the variable {KEY_VARIABLE}.",),
         (
             Snippet(
                 "Responses",
                 "sh",
                 """\
-curl {responses}/v1/responses -H "Authorization: Bearer $GATEWAY_API_KEY" \\
-  -H "Content-Type: application/json" -d '{"model": "{model}", "input": "Say hi."}'
+curl {responses}/v1/responses \\
+  -H "Authorization: Bearer $GATEWAY_API_KEY" \\
+  -H "Content-Type: application/json" \\
+  -d '{"model": "{model}", "input": "Say hi."}'
 """,
             ),
             Snippet(
                 "Messages",
                 "sh",
                 """\
-curl {responses}/v1/messages -H "x-api-key: $GATEWAY_API_KEY" -H "Content-Type: application/json" \\
+curl {responses}/v1/messages \\
+  -H "x-api-key: $GATEWAY_API_KEY" \\
+  -H "Content-Type: application/json" \\
   -d '{"model": "{model}", "max_tokens": 500, "messages": [{"role": "user", "content": "Say hi."}]}'
 """,
             ),
@@ -213,8 +258,10 @@ curl {responses}/v1/messages -H "x-api-key: $GATEWAY_API_KEY" -H "Content-Type: 
                 "Chat Completions",
                 "sh",
                 """\
-curl {chat}/v1/chat/completions -H "Authorization: Bearer $GATEWAY_API_KEY" \\
-  -H "Content-Type: application/json" -d '{"model": "{model}", "messages": [{"role": "user", "content": "Say hi."}]}'
+curl {chat}/v1/chat/completions \\
+  -H "Authorization: Bearer $GATEWAY_API_KEY" \\
+  -H "Content-Type: application/json" \\
+  -d '{"model": "{model}", "messages": [{"role": "user", "content": "Say hi."}]}'
 """,
             ),
         ),
@@ -222,6 +269,40 @@ curl {chat}/v1/chat/completions -H "Authorization: Bearer $GATEWAY_API_KEY" \\
 )
 
 BY_ID = {client.id: client for client in CLIENTS}
+
+
+_HINTS: dict[KeyRule, str] = {
+    "any": "This gateway asks for no key: any word will do where the client insists on one.",
+    "held": "This client insists on a key, and what a client sends is used first: give it a key of your own.",
+    "token": "The gateway holds the key: a client token stands in its place.",
+}
+
+
+def for_key(client: Client, rule: KeyRule) -> Client:
+    """Return what a client is told where keys are handled in this way."""
+    note = client.note
+    snippets = [one for one in client.snippets if not one.rules or rule in one.rules]
+    if needs_no_key(client, rule):
+        note = tuple(sentence for sentence in (*note, client.keyless) if sentence and not _names_key(sentence))
+        snippets = [one._replace(text=_without_key(one.text)) for one in snippets]
+    if rule in _HINTS and any(_names_key(one.text) for one in snippets):
+        note = (*note, _HINTS[rule])
+    word = {"any": "any-word", "token": "your-token"}.get(rule, _PLACEHOLDER_KEY)
+    filled = (one._replace(text=one.text.replace(_PLACEHOLDER_KEY, word)) for one in snippets)
+    return client._replace(note=note, snippets=tuple(filled))
+
+
+def needs_no_key(client: Client, rule: KeyRule) -> bool:
+    """Tell whether a client is to send no key at all."""
+    return rule in ("any", "held") and rule not in client.insists
+
+
+def _without_key(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not _names_key(line))
+
+
+def _names_key(text: str) -> bool:
+    return _PLACEHOLDER_KEY in text or KEY_VARIABLE in text
 
 
 class Addresses(NamedTuple):
@@ -234,7 +315,11 @@ class Addresses(NamedTuple):
 def fill(text: str, at: Addresses, model: str) -> str:
     """Return a text with the marks replaced; a model's name that is not safe to paste stays a placeholder."""
     named = model if _SAFE.fullmatch(model) else PLACEHOLDER_MODEL
-    return text.replace("{chat}", at.chat).replace("{responses}", at.responses).replace("{model}", named)
+    port = urlsplit(at.chat).port or (443 if at.chat.startswith("https:") else 80)
+    places = {"{chat}": at.chat, "{responses}": at.responses, "{port}": str(port), "{model}": named}
+    for mark, place in places.items():
+        text = text.replace(mark, place)
+    return text
 
 
 def safe_url(text: str) -> bool:

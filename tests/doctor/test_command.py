@@ -77,6 +77,17 @@ def test_a_model_is_tried_out_and_advice_given(doctor: Doctor, upstream: Upstrea
     assert "needs to say nothing more" in doctor()[1]
 
 
+def test_on_a_terminal_it_shows_what_is_under_way(
+    doctor: Doctor, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.lists("v/m")
+    upstream.answers_with(model)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    out = doctor()[1]
+    assert "\r  answers …\r\033[K  answers " in out
+    assert "\r  json_schema, 6 of 11 …\r\033[K  json_schema " in out
+
+
 def test_a_file_of_another_form_is_left_alone(doctor: Doctor, upstream: Upstream, tmp_path: Path) -> None:
     pasted = '{"data": [{"id": "v/m"}]}'
     (tmp_path / "models.json").write_text(pasted)
@@ -100,7 +111,8 @@ def test_a_key_that_is_refused(doctor: Doctor, upstream: Upstream) -> None:
     upstream.always(error(401, "Invalid API key"))
     code, out, _ = doctor("--model", "v/m")
     assert code == 1
-    assert "status 401: Invalid API key" in out
+    assert "key                     ok  from GATEWAY_API_KEY" in out
+    assert "status 401: Invalid API key (is the key right, and one of this upstream?)" in out
     code, out, _ = doctor()
     assert code == 1
     assert "name one with --model" in out

@@ -50,11 +50,17 @@ def test_an_upstream_that_is_there_and_one_that_is_not() -> None:
     assert there.verdict == "ok"
     (gone,) = reach(settings(BACKEND_URL=url))
     assert (gone.verdict, gone.essential) == ("no", True)
-    assert "refused" in gone.detail
+    assert "nothing listens there" in gone.detail
     (nameless,) = reach(settings(BACKEND_URL="http://no-such-host.invalid/v1"))
     assert "cannot be resolved" in nameless.detail
     (proxied,) = reach(settings(BACKEND_URL=url, TRUST_ENV="true"))
     assert proxied.verdict == "skip"
+
+
+def test_an_upstream_that_speaks_no_tls(gateway: Gateway) -> None:
+    *_, tls = reach(settings(BACKEND_URL=f"https://127.0.0.1:{gateway.chat_port}/v1"))
+    assert (tls.verdict, tls.essential) == ("no", True)
+    assert "begin with http://" in tls.detail
 
 
 class TlsServer:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,19 +46,65 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opened(browser: Browser, upstream: Upstream) -> Iterator[Open]:
-    """Open the page of a gateway of its own and wait until it is filled."""
+def opened(browser: Browser, upstream: Upstream, gateway_with: Callable[..., Gateway]) -> Open:
+    """Open the page of a gateway, whose list is that of this module alone, and wait until it is filled."""
     upstream.lists(*MODELS)
-    with Gateway(upstream.url, ENABLE_CIRCUIT_BREAKER="true", BREAKER_FAILURES="1") as gateway:
+    gateway = gateway_with(ENABLE_CIRCUIT_BREAKER="true", BREAKER_FAILURES="99")
 
-        def open_page(surface: str = "responses", host: str = "127.0.0.1", path: str = "/", **window: object) -> Page:
-            port = gateway.responses_port if surface == "responses" else gateway.chat_port
-            page = browser.open(f"http://{host}:{port}{path}", **window)  # type: ignore[arg-type]
-            page.wait_for(f"{ROWS} === {len(MODELS)}")
-            return page
+    def open_page(surface: str = "responses", host: str = "127.0.0.1", path: str = "/", **window: object) -> Page:
+        port = gateway.responses_port if surface == "responses" else gateway.chat_port
+        return filled(browser.open(f"http://{host}:{port}{path}", **window))  # type: ignore[arg-type]
 
-        open_page.gateway = gateway  # type: ignore[attr-defined]
-        yield open_page
+    open_page.gateway = gateway  # type: ignore[attr-defined]
+    return open_page
+
+
+def filled(page: Page) -> Page:
+    """Wait until a page shows its models and a card."""
+    page.wait_for(f"{ROWS} === {len(MODELS)} && document.querySelector('#card > *')")
+    return page
+
+
+class Forwarder:
+    """A port that leads to another one, as a proxy's does; a context manager that gives its number."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._sockets = [socket.create_server(("127.0.0.1", 0))]
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> int:
+        self._begin(self._accept)
+        return int(self._sockets[0].getsockname()[1])
+
+    def __exit__(self, *_: object) -> None:
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+        for one in self._sockets:
+            one.close()
+
+    def _begin(self, run: Callable[..., None], *sockets: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=run, args=sockets, daemon=True))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._sockets[0].accept()
+                gateway = socket.create_connection(("127.0.0.1", self._to))
+                self._sockets += [client, gateway]
+                self._begin(_pump, client, gateway)
+                self._begin(_pump, gateway, client)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
 
 
 def evidence(page: Page, name: str) -> None:
@@ -73,7 +122,8 @@ def test_the_page_runs_and_asks_nobody_else(opened: Open) -> None:
     origin = page.run("location.origin")
     assert all(url.startswith((origin, "data:")) for url in page.requested)
     assert "responses port" in page.text("#pills")
-    assert "a server of this network answers" in page.text("#pills")
+    assert "upstream answers" in page.text("#pills")
+    assert "The upstream is a server of this network; it speaks Chat Completions." in page.text("#lead")
     assert "breaker closed" in page.text("#pills")
 
 
@@ -91,7 +141,7 @@ def test_models_show_what_is_known_and_can_be_searched(opened: Open) -> None:
     page = opened()
     row = "#models tr:nth-child(2)"
     assert page.run(f"document.querySelector('{row}').innerText.split(/\\s+/).join(' ')") == (
-        "v/seer 131k toolsvisionreasoning 0.25 / 1.5 chat, responses"
+        "v/seer 131k toolsvisionreasoning 0.25 / 1.5 both"
     )
     page.type("#search", "TOOLS vision")
     assert page.run(ROWS) == 1
@@ -122,6 +172,87 @@ def test_every_text_is_made_for_the_address(opened: Open, surface: str, host: st
         for text in texts:
             assert text in shown
         assert page.run("location.hash") == f"#{client}"
+
+
+CARD = "[...document.querySelectorAll('#card pre')].map((one) => one.textContent).join('\\n')"
+
+
+def test_behind_a_proxy_texts_name_the_address_of_the_page(browser: Browser, opened: Open) -> None:
+    """A proxy has ports of its own, so nothing is guessed from the gateway's; no forwarded header is believed."""
+    gateway: Gateway = opened.gateway  # type: ignore[attr-defined]
+    with Forwarder(gateway.responses_port) as port, Forwarder(gateway.chat_port) as chat_port:
+        page = filled(browser.open(f"http://127.0.0.1:{port}/#curl"))
+        text = page.run(CARD)
+        assert text.count(f"curl http://127.0.0.1:{port}/v1/") == 3
+        assert "Xcode" in page.text("#tabs")
+        assert "The chat port" not in page.text("#lead")
+        page = filled(browser.open(f"http://127.0.0.1:{chat_port}/#curl"))
+        assert page.run(CARD).count("curl ") == 1
+        page.click('[data-id="codex"]')
+        assert "open its page" in page.text("#card")
+
+
+def test_where_the_gateway_holds_the_key_a_token_is_asked_for(
+    browser: Browser, upstream: Upstream, gateway_with: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    upstream.lists(*MODELS)
+    upstream.always(chat_text("let in"))
+    for name, text in (("key", "sk-held-0123456789\n"), ("tokens", "token-of-a-client\n")):
+        (tmp_path / name).write_text(text)
+    files = {"BACKEND_KEY_FILE": str(tmp_path / "key"), "CLIENT_TOKENS_FILE": str(tmp_path / "tokens")}
+    gateway = gateway_with(**files)
+    page = filled(browser.open(f"http://127.0.0.1:{gateway.responses_port}/"))
+    assert "GATEWAY_API_KEY=your-token" in page.run(CARD)
+    assert f"The chat port is {gateway.chat_port}." in page.text("#lead")
+    page.click("#send")
+    page.wait_for("document.querySelector('#text').textContent === 'A client token is needed here: type yours above.'")
+    page.type("#key", "token-of-a-client")
+    page.click("#send")
+    page.wait_for("document.querySelector('#text').textContent === 'let in'")
+
+
+def test_a_gateway_with_one_port(browser: Browser, upstream: Upstream) -> None:
+    upstream.lists(*({"id": f"m{number:02}"} for number in range(60)))
+    with Gateway(upstream.url, flags=["--mode", "chat"], REQUIRE_KEY="false") as gateway:
+        page = browser.open(f"http://127.0.0.1:{gateway.chat_port}/")
+        page.wait_for(f"{ROWS} === 25")
+        assert "which this gateway does not serve" in page.text("#card")
+        page.click('[data-id="lobechat"]')
+        assert "Responses" not in page.text("#card")
+        assert "any-word" in page.run(CARD)
+        page.click('[data-id="xcode"]')
+        assert page.run(CARD).endswith(f"Port  {gateway.chat_port}")
+        assert page.run("document.querySelector('#key').placeholder") == "not needed"
+        upstream.always(chat_text("no key was asked for"))
+        page.click("#more")
+        assert page.run(ROWS) == 60
+        page.click("#send")
+        page.wait_for("document.querySelector('#facts').textContent")
+
+
+def test_texts_can_be_copied_and_tabs_turned_by_keys(opened: Open) -> None:
+    page = opened()
+    page.run(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => { window.got = text; }}})"
+    )
+    page.click("#card button")
+    page.wait_for("document.querySelector('#card button').textContent === 'Copied'")
+    assert page.run("window.got") == page.run("document.querySelector('#card pre').textContent")
+    # Where the browser gives no clipboard, as over plain HTTP.
+    page.run("void (navigator.clipboard.writeText = () => Promise.reject())")
+    page.click('[data-id="claude"]')
+    page.click("#card button")
+    page.wait_for("['Copied', 'Selected'].includes(document.querySelector('#card button').textContent)")
+    page.run("document.querySelector('[data-id=claude]').focus()")
+    for key, client in (
+        ("ArrowRight", "xcode"),
+        ("ArrowLeft", "claude"),
+        ("ArrowLeft", "codex"),
+        ("ArrowLeft", "curl"),
+    ):
+        page.run(f"document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}}))")
+        assert page.run("location.hash") == f"#{client}"
+        assert page.run("document.activeElement.dataset.id") == client
 
 
 def test_a_key_that_is_typed_shows_nowhere_and_is_kept_nowhere(opened: Open) -> None:
@@ -163,10 +294,15 @@ def test_try_it_can_be_stopped(opened: Open, upstream: Upstream) -> None:
     assert upstream.wait_for(lambda: upstream.asked[-1].aborted is not None)
 
 
-def test_errors_are_shown_in_their_words(opened: Open, upstream: Upstream) -> None:
-    page = opened()
+def test_errors_are_shown_in_their_words(
+    browser: Browser, upstream: Upstream, gateway_with: Callable[..., Gateway]
+) -> None:
+    upstream.lists(*MODELS)
+    gateway = gateway_with(ENABLE_CIRCUIT_BREAKER="true", BREAKER_FAILURES="1", CORS_ALLOW_ORIGINS="off")
+    page = filled(browser.open(f"http://127.0.0.1:{gateway.responses_port}/"))
     page.click("#send")
-    page.wait_for("document.querySelector('#text').textContent.includes('No API key')")
+    page.wait_for("document.querySelector('#text').textContent === 'A key is needed here: type yours above.'")
+    assert page.run("document.activeElement.id") == "key"
     upstream.always(error(500, "the <b>disk</b> is full"))
     page.type("#key", "sk-typed-secret")
     page.click("#send")

@@ -52,16 +52,7 @@ def test_models_with_all_that_is_known() -> None:
     assert (told["surface"], told["port"], told["ports"]) == ("responses", 5102, {"chat": 5101, "responses": 5102})
     assert told["breaker"] == BREAKER
     assert {client["id"] for client in told["clients"]} >= {"codex", "claude", "xcode"}
-    assert set(told["clients"][0]["snippets"][0]) == {"where", "language", "text"}
-
-
-def test_what_clients_have_to_send() -> None:
-    told = facts(load(BACKEND_KEY_FILE=__file__), "chat", fallback(), BREAKER)
-    assert (told["holds_key"], told["asks_for_token"]) == (True, False)
-    told = facts(load(BACKEND_KEY_FILE=__file__, CLIENT_TOKENS_FILE=__file__), "chat", fallback(), BREAKER)
-    assert (told["holds_key"], told["asks_for_token"]) == (True, True)
-    told = facts(load(), "chat", fallback(), BREAKER)
-    assert (told["holds_key"], told["asks_for_token"]) == (False, False)
+    assert set(told["clients"][0]["snippets"][0]) == {"where", "text"}
 
 
 def test_no_list() -> None:
@@ -93,3 +84,20 @@ def test_hosts_of_the_inside_are_not_named(url: str, name: str) -> None:
 
 def test_the_demo_is_called_so() -> None:
     assert upstream_name(Settings(demo=True)) == "the demo upstream"
+
+
+@pytest.mark.parametrize(
+    ("environ", "rule"),
+    [
+        ({}, "own"),
+        ({"REQUIRE_KEY": "false"}, "any"),
+        ({"BACKEND_KEY_FILE": __file__}, "held"),
+        ({"BACKEND_KEY_FILE": __file__, "CLIENT_TOKENS_FILE": __file__, "HOST": "0.0.0.0"}, "token"),
+    ],
+    ids=["own", "any", "held", "token"],
+)
+def test_clients_are_told_what_to_send(environ: dict[str, str], rule: str) -> None:
+    told = facts(load(**environ), "chat", fallback(), BREAKER)
+    assert told["key"] == rule
+    codex = "".join(snippet["text"] for snippet in told["clients"][0]["snippets"])
+    assert ("env_key" in codex) is (rule != "held")

@@ -13,7 +13,7 @@ import pytest
 from gateway import cli
 from gateway.config import declared
 from gateway.setup.texts import CLIENTS
-from tests.support.answers import chat_text
+from tests.support.answers import chat_text, json_answer
 from tests.support.clients import Claude, Codex, claude_result, codex_errors, codex_text
 from tests.support.gateway import Gateway
 from tests.support.upstream import Upstream
@@ -58,9 +58,9 @@ NOWHERE = ["--gateway", "http://127.0.0.1:9"]
 
 @pytest.mark.parametrize("client", [client.id for client in CLIENTS])
 def test_it_shows_what_to_paste_and_never_the_key(setup: Setup, client: str, tmp_path: Path) -> None:
-    code, out, _ = setup(client, "--gateway", "http://gw.lan", "--model", "v/m")
+    code, out, _ = setup(client, "--gateway", "http://gw.invalid", "--model", "v/m")
     assert code == 0
-    assert "http://gw.lan:510" in out
+    assert "http://gw.invalid:510" in out
     assert KEY not in out
     assert list(tmp_path.iterdir()) == []
 
@@ -69,9 +69,9 @@ def test_it_shows_what_to_paste_and_never_the_key(setup: Setup, client: str, tmp
     ("words", "chat", "responses"),
     [
         ([], "http://127.0.0.1:5101", "http://127.0.0.1:5102"),
-        (["--gateway", "http://gw.lan/"], "http://gw.lan:5101", "http://gw.lan:5102"),
-        (["--gateway", "http://gw.lan:5102/v1"], "http://gw.lan:5102", "http://gw.lan:5102"),
-        (["--gateway", "https://gw.example"], "https://gw.example", "https://gw.example"),
+        (["--gateway", "http://gw.invalid/"], "http://gw.invalid:5101", "http://gw.invalid:5102"),
+        (["--gateway", "http://gw.invalid:5102/v1"], "http://gw.invalid:5102", "http://gw.invalid:5102"),
+        (["--gateway", "https://gw.invalid"], "https://gw.invalid", "https://gw.invalid"),
         (["--gateway", "http://[::1]"], "http://[::1]:5101", "http://[::1]:5102"),
     ],
 )
@@ -95,11 +95,54 @@ def test_the_first_model_of_the_gateway_is_taken(setup: Setup, own: Gateway) -> 
     assert f'model = "{MODEL}"' in setup("codex", "--gateway", own.responses_url)[1]
 
 
+def test_of_one_port_the_gateway_tells_the_other(setup: Setup, own: Gateway) -> None:
+    for url in (own.responses_url, own.chat_url):
+        out = setup("curl", "--gateway", url)[1]
+        assert f"127.0.0.1:{own.responses_port}/v1/responses" in out
+        assert f"127.0.0.1:{own.chat_port}/v1/chat/completions" in out
+
+
+def test_a_gateway_that_needs_no_key_is_told_from_others(setup: Setup, gateway_with: Callable[..., Gateway]) -> None:
+    keyless = gateway_with(REQUIRE_KEY="false")
+    assert "any-word" in setup("claude", "--write", "--model", "m", "--gateway", keyless.chat_url)[1]
+    assert "any-word" in setup("codex", "--model", "m", "--gateway", keyless.chat_url)[1]
+    assert "Authorization" not in setup("curl", "--model", "m", "--gateway", keyless.chat_url)[1]
+
+
+def test_codex_sends_no_key_where_the_gateway_holds_one(setup: Setup, upstream: Upstream, tmp_path: Path) -> None:
+    page = {"port": 1, "ports": {}, "key": "held", "models": [{"name": "m", "ports": ["responses"]}]}
+    upstream.answers_with(lambda request: json_answer(page))
+    config = tmp_path / ".codex/config.toml"
+    config.parent.mkdir()
+    config.write_text('[model_providers.gateway]\nenv_key = "OLD"\n')
+    out = setup("codex", "--write", "--gateway", upstream.url.removesuffix("/v1"))[1]
+    assert "env_key" not in config.read_text()
+    assert "your-key" not in out
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        [],
+        "hello",
+        {"models": []},
+        {"models": ["x"], "key": "own", "port": 1, "ports": {}},
+        {"models": [], "key": "own", "port": "x", "ports": {}},
+        {"models": [], "key": "own", "port": 1, "ports": {"chat": "1;reboot"}},
+    ],
+)
+def test_a_stranger_that_answers_is_not_believed(setup: Setup, upstream: Upstream, page: object) -> None:
+    upstream.answers_with(lambda request: json_answer(page))
+    out = setup("codex", "--gateway", upstream.url.removesuffix("/v1"))[1]
+    assert "No gateway answered" in out
+    assert "reboot" not in out
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["codex", "--gateway", "gw.lan"], "--gateway"),
-        (["codex", "--gateway", "http://gw.lan:99999"], "--gateway"),
+        (["codex", "--gateway", "gw"], "--gateway"),
+        (["codex", "--gateway", "http://gw.invalid:99999"], "--gateway"),
         (["codex", "--gateway", "http://$(x)"], "--gateway"),
         (["codex", "--write-key"], "--write-key"),
         (["codex", "--write", *NOWHERE], "--model"),
@@ -127,13 +170,13 @@ def test_codex_is_written_with_a_backup_and_without_the_key(setup: Setup, tmp_pa
     config = tmp_path / ".codex" / "config.toml"
     config.parent.mkdir()
     config.write_text('# mine\napproval_policy = "never"\n')
-    code, out, _ = setup("codex", "--write", "--model", "v/m", "--gateway", "http://gw.lan")
+    code, out, _ = setup("codex", "--write", "--model", "v/m", "--gateway", "http://gw.invalid")
     assert code == 0
     assert KEY not in config.read_text() + out
     assert config.read_text().startswith("# mine\n")
     read = tomllib.loads(config.read_text())
     shown = tomllib.loads(
-        setup("codex", "--model", "v/m", "--gateway", "http://gw.lan")[1].split("---")[1].partition("\n")[2]
+        setup("codex", "--model", "v/m", "--gateway", "http://gw.invalid")[1].split("---")[1].partition("\n")[2]
     )
     assert read == {"approval_policy": "never", **shown}
     (backup,) = config.parent.glob("config.toml.backup-*")
@@ -159,10 +202,10 @@ def test_keys_are_written_when_asked_for(setup: Setup, tmp_path: Path) -> None:
 def test_servers_get_lines_in_their_environment(setup: Setup, tmp_path: Path) -> None:
     file = tmp_path / "env"
     file.write_text("OTHER=1\n")
-    setup("openwebui", "--write", "--model", "m", "--file", str(file), "--gateway", "http://gw.lan")
-    assert file.read_text() == "OTHER=1\nOPENAI_API_BASE_URL=http://gw.lan:5101/v1\nENABLE_OLLAMA_API=False\n"
-    setup("lobechat", "--write", "--model", "m", "--file", str(file), "--gateway", "http://gw.lan")
-    assert "OPENAI_PROXY_URL=http://gw.lan:5101/v1\nOPENAI_MODEL_LIST=+m\n" in file.read_text()
+    setup("openwebui", "--write", "--model", "m", "--file", str(file), "--gateway", "http://gw.invalid")
+    assert file.read_text() == "OTHER=1\nOPENAI_API_BASE_URL=http://gw.invalid:5101/v1\nENABLE_OLLAMA_API=False\n"
+    setup("lobechat", "--write", "--model", "m", "--file", str(file), "--gateway", "http://gw.invalid")
+    assert "OPENAI_PROXY_URL=http://gw.invalid:5101/v1\nOPENAI_MODEL_LIST=+m\n" in file.read_text()
 
 
 def test_a_file_that_cannot_be_read_is_left_alone(setup: Setup, tmp_path: Path) -> None:

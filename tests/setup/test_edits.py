@@ -91,3 +91,13 @@ def test_dotenv() -> None:
 def test_dotenv_touches_no_other_line(lines: list[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     assert dotenv(text, {"A": "1"}).splitlines() == [*text.splitlines(), "A=1"]
+
+
+def test_providers_that_stand_in_one_line_stay_there() -> None:
+    old = 'model_providers = { a = { name = "x" } }\n[profiles.p]\nmodel = "y"\n'
+    new = codex_config(old, {"model": "m"}, {"name": "Gateway"})
+    assert tomllib.loads(new) == {
+        "model": "m",
+        "model_providers": {"a": {"name": "x"}, "gateway": {"name": "Gateway"}},
+        "profiles": {"p": {"model": "y"}},
+    }

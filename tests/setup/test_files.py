@@ -57,3 +57,12 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_missing_file_reads_as_empty(tmp_path: Path) -> None:
     assert files.read(tmp_path / "none") == ""
+
+
+def test_line_ends_and_the_mark_in_front_stay(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_bytes(b"\xef\xbb\xbf{\r\n}\r\n")
+    assert files.read(file) == "{\n}\n"
+    assert files.replace(file, "{\n}\n") is None
+    assert files.replace(file, "{1\n}\n") is not None
+    assert file.read_bytes() == b"\xef\xbb\xbf{1\r\n}\r\n"

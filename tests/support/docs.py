@@ -15,7 +15,7 @@ from typing import Any
 from gateway.config import settings_table
 from gateway.dialects.messages import request as messages
 from gateway.dialects.responses.fields import FATES
-from gateway.setup.texts import CLIENTS, Addresses, fill
+from gateway.setup.texts import CLIENTS, Addresses, fill, for_key
 from tests.support.codex_proxy_differences import table
 from tests.support.gateway import ROOT
 
@@ -72,10 +72,10 @@ def _names(names: Any) -> str:
 def texts() -> str:
     """Return what to paste into each client."""
     parts = []
-    for client in CLIENTS:
+    for client in (for_key(client, "own") for client in CLIENTS):
         parts.append(f"### {client.title}")
         if client.note:
-            parts.append(fill(client.note, PLACES, "MODEL"))
+            parts.append(fill(" ".join(client.note), PLACES, "MODEL"))
         for snippet in client.snippets:
             parts.append(f"{snippet.where}:\n\n```{snippet.language}\n{fill(snippet.text, PLACES, 'MODEL')}```")
     return "\n\n".join(parts)
@@ -105,7 +105,7 @@ def _pinned(package: str, file: str) -> str:
 
 
 MADE: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"tried": tried},
+    "README.md": {"tried": tried, "settings": lambda: settings_table().strip()},
     "docs/configuration.md": {"settings": lambda: settings_table().strip()},
     "docs/api.md": {"responses": fates, "messages": message_fates},
     "docs/clients.md": {"texts": texts, "tried": tried},

@@ -180,12 +180,13 @@ class Gateway:
 
     def _wait_until_alive(self) -> bool:
         end = time.monotonic() + START_SECS
+        port = self.chat_port if self.flags == ["--mode", "chat"] else self.responses_port
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 self._pump.join(1)
                 return False
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.get("/health/live").status == 200:
+                if self.get("/health/live", port=port).status == 200:
                     return True
             time.sleep(0.05)
         return False
