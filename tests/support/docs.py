@@ -105,7 +105,7 @@ def _pinned(package: str, file: str) -> str:
 
 
 MADE: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"tried": tried},
+    "README.md": {"tried": tried, "settings": lambda: settings_table().strip()},
     "docs/configuration.md": {"settings": lambda: settings_table().strip()},
     "docs/api.md": {"responses": fates, "messages": message_fates},
     "docs/clients.md": {"texts": texts, "tried": tried},

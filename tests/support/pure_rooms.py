@@ -33,6 +33,8 @@ PURE = (
     "gateway/paths.py",
     "gateway/plain_head.py",
     "gateway/profile.py",
+    "gateway/recording/credentials.py",
+    "gateway/recording/format.py",
     "gateway/remedy.py",
     "gateway/setup/edits.py",
     "gateway/setup/texts.py",
