@@ -17,7 +17,7 @@ searches would; only where one is found is the text around it looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
@@ -158,13 +158,20 @@ def _end_of_text(data: bytes, begin: int, escape: bytes) -> int:
 class Credentials:
     """The credentials of one exchange, gathered as its requests are seen; see the module."""
 
-    __slots__ = ("_known", "_noted")
+    __slots__ = ("_known", "_noted", "shown")
 
     def __init__(self, known: Iterable[str] = ()) -> None:
+        self.shown = False
+        """A request held one in its body, so the model may spell it out in its answer."""
         self._known: list[bytes] = []
         self._noted: set[str] = set()
         for value in known:
             self.add(value)
+
+    @property
+    def known(self) -> Sequence[bytes]:
+        """Those that are known, the longest first."""
+        return self._known
 
     def add(self, value: str) -> None:
         """Take note of a credential, to be replaced wherever it stands."""
@@ -217,9 +224,10 @@ class Credentials:
             spans = list(found(data, marks))
             if learn:
                 self._learn(data[start:end] for start, end in spans)
-            data = _starred(data, spans)
+            data = starred(data, spans)
         for secret in self._known:
             if secret in data:
+                self.shown = self.shown or learn
                 data = data.replace(secret, b"*" * len(secret))
         return data
 
@@ -227,9 +235,11 @@ class Credentials:
         for value in values:
             if len(value) >= _LEARNT_FROM and any(48 <= byte <= 57 for byte in value):
                 self._note(value)
+                self.shown = True
 
 
-def _starred(data: bytes, spans: Iterable[Span]) -> bytes:
+def starred(data: bytes, spans: Iterable[Span]) -> bytes:
+    """Return bytes with stars in some places; the same object where there are none."""
     out = None
     for start, end in spans:
         if end > start:
@@ -247,69 +257,3 @@ def _hidden(name: str, value: str) -> tuple[str, list[str]]:
     if blank and scheme.isalpha():
         return f"{scheme} {STARS}", [rest.strip()]
     return STARS, [value.strip()]
-
-
-Clean = Callable[[bytes], bytes]
-
-_OPEN = bytes(byte for byte in range(33, 127) if byte not in b'"\\{}[],')
-"""What may stand at the end of a chunk and go on in the next one."""
-_CONTEXT = 256
-"""Bytes before an open end that are kept to see the name that stands before a value."""
-
-
-class Cutter:
-    """Cleans one body that comes in chunks, so that a credential cut over several is seen whole.
-
-    A chunk whose end may lie within a credential is held until that is clear, then all are given out at the cuts
-    that they had.
-    """
-
-    __slots__ = ("_clean", "_context", "_held")
-
-    def __init__(self, clean: Clean) -> None:
-        self._clean = clean
-        self._context = b""
-        self._held: list[bytes] = []
-
-    @property
-    def holding(self) -> bool:
-        """Some chunks have not been given out."""
-        return bool(self._held)
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take a chunk; return those that are clear now, oldest first."""
-        if not self._held and data[-1:] == b"\n":
-            # Nearly every read of a stream ends with a whole frame.
-            if self._context:
-                return self._give([data], 1)
-            return [self._clean(data)]
-        self._held.append(data)
-        text = b"".join(self._held)
-        settled = len(text.rstrip(_OPEN))
-        end = count = 0
-        for chunk in self._held:
-            end += len(chunk)
-            if end > settled:
-                break
-            count += 1
-        if not count and len(text) > 2 * LONGEST:
-            count = len(self._held)
-        return self._give(self._held, count) if count else []
-
-    def finish(self) -> list[bytes]:
-        """Return what is still held: no further chunk comes."""
-        return self._give(self._held, len(self._held))
-
-    def _give(self, chunks: list[bytes], count: int) -> list[bytes]:
-        """Give out the first chunks; all of them are looked at, with what stood before."""
-        before = len(self._context)
-        text = self._context + b"".join(chunks)
-        clean = self._clean(text)
-        given: list[bytes] = []
-        at = before
-        for chunk in chunks[:count]:
-            given.append(chunk if clean is text else clean[at : at + len(chunk)])
-            at += len(chunk)
-        self._context = b"" if text[at - 1 : at] == b"\n" else text[max(0, at - _CONTEXT) : at]
-        self._held = chunks[count:]
-        return given

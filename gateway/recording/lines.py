@@ -23,7 +23,8 @@ from gateway.http1 import Head, Headers
 from gateway.jsonbody import dump
 from gateway.profile import Model
 from gateway.recording import format
-from gateway.recording.credentials import Clean, Credentials, Cutter
+from gateway.recording.credentials import Credentials
+from gateway.recording.cutter import Cutter
 from gateway.upstream import UpstreamRequest
 
 _SLICE = 3 * 128 * 1024
@@ -74,8 +75,8 @@ class Lines:
         self._owner = b'","port":%d,"request_id":"%b"' % (port, request_id.encode())
         self._credentials = credentials
         self._breathe = breathe
-        self._client = Leg(self._members(format.CLIENT_CHUNK), self._cleaned)
-        self._upstream = Leg(b"", self._cleaned)
+        self._client = Leg(self._members(format.CLIENT_CHUNK), Cutter(self._cleaned, credentials))
+        self._upstream = Leg(b"", Cutter(self._cleaned, credentials))
         self._waiting: deque[_Waiting] = deque()
         self._first_byte: float | None = None
         self._seen = self._clean = b""
@@ -102,7 +103,8 @@ class Lines:
         }
         if model is not None:
             facts["model_profile"] = profile_of(model)
-        self._upstream = Leg(self._members(format.UPSTREAM_CHUNK) + b',"attempt":%d' % attempt, self._cleaned)
+        members = self._members(format.UPSTREAM_CHUNK) + b',"attempt":%d' % attempt
+        self._upstream = Leg(members, Cutter(self._cleaned, self._credentials))
         lines = self._out(at, self._request(format.UPSTREAM_REQUEST, facts, request.body))
         self._forget()  # a long stream should not hold a large body
         return lines
@@ -216,10 +218,10 @@ class Leg:
 
     __slots__ = ("cutter", "members")
 
-    def __init__(self, members: bytes, clean: Clean) -> None:
+    def __init__(self, members: bytes, cutter: Cutter) -> None:
         self.members = members
         """What the lines of its chunks begin with."""
-        self.cutter = Cutter(clean)
+        self.cutter = cutter
 
 
 class _Waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.recording.credentials import Credentials, Cutter, named_secret
+from gateway.recording.credentials import Credentials, named_secret
 
 KEY = "sk-canary-0123456789abcdef"
 
@@ -134,51 +134,3 @@ def test_a_key_with_quotes_is_found_in_json_too() -> None:
 
 def test_a_name_alone_counts_only_in_bodies() -> None:
     assert Credentials().clean(b'{"password":"abc"}', names=False) == b'{"password":"abc"}'
-
-
-# --- cut over chunks ----------------------------------------------------------------------------------------
-
-
-def through(chunks: list[bytes], secret: str = KEY) -> list[bytes]:
-    cutter = Cutter(Credentials([secret]).clean)
-    given = [one for chunk in chunks for one in cutter.feed(chunk)]
-    return given + cutter.finish()
-
-
-TEXT = f'data: {{"content":"it is {KEY}, and "}}\n\ndata: {{"api_key":"abcdef"}}\n\n'.encode()
-CLEAN = Credentials([KEY]).clean(TEXT)
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 21, 34, 55, 200])
-def test_chunks_keep_their_cuts_however_small_they_are(size: int) -> None:
-    chunks = [TEXT[at : at + size] for at in range(0, len(TEXT), size)]
-    given = through(chunks)
-    assert [len(one) for one in given] == [len(chunk) for chunk in chunks]
-    assert b"".join(given) == CLEAN
-    assert KEY.encode() not in CLEAN
-    assert b"abcdef" not in CLEAN
-
-
-@pytest.mark.parametrize("at", range(1, len(TEXT)))
-def test_a_credential_cut_in_two_is_seen(at: int) -> None:
-    assert b"".join(through([TEXT[:at], TEXT[at:]])) == CLEAN
-
-
-def test_whole_frames_are_given_out_at_once() -> None:
-    cutter = Cutter(Credentials([KEY]).clean)
-    frame = b'data: {"content":"hello"}\n\n'
-    assert cutter.feed(frame) == [frame]
-    assert cutter.feed(b"}") == [b"}"]
-    assert cutter.feed(frame) == [frame]
-    assert not cutter.holding
-    assert cutter.feed(b"abc") == []
-    assert cutter.holding
-    assert cutter.finish() == [b"abc"]
-    assert cutter.finish() == []
-
-
-def test_a_word_without_end_is_not_held_for_ever() -> None:
-    given = through([b"A" * 5000] * 8)
-    assert b"".join(given) == b"A" * 40000
-    cutter = Cutter(Credentials().clean)
-    assert sum(len(cutter.feed(b"A" * 5000)) for _ in range(8)) >= 4
