@@ -19,6 +19,7 @@ import os
 import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 _MODE = 0o600
@@ -37,7 +38,7 @@ class LogFile:
         Raises: OSError where it cannot be begun. That there is no room is no such reason.
         """
         self.path = Path(os.path.realpath(path))
-        self.kept = self.path.with_name(self.path.name + ".1")
+        self.kept = Path(f"{self.path}.1")
         """Where the older part is."""
         self._limit = limit
         self._first_line = first_line
@@ -46,7 +47,8 @@ class LogFile:
         self._is_file = True
         self._lock = os.memfd_create("recording")
         self._descriptor = self._begin()
-        self.append([])
+        with self._locked(), contextlib.suppress(OSError):
+            self._part([b""], 0)
 
     def close(self) -> None:
         """Close it in this process."""
@@ -68,8 +70,10 @@ class LogFile:
         with self._locked():
             written, error = 0, None
             try:
-                length = self._room_for(sum(map(len, lines)))
-                written, error = self._write(b"".join(lines), length)
+                while written < len(lines) and error is None:
+                    part = self._part(lines, written)
+                    done, error = self._write(b"".join(part), self._number(_LENGTH))
+                    written += done
             except OSError as cause:
                 error = cause
             if error is not None:
@@ -78,18 +82,22 @@ class LogFile:
 
     # --- under the lock -----------------------------------------------------------------------------------------
 
-    def _room_for(self, size: int) -> int:
-        """Make the file ready for so many bytes; return its length. Raises: OSError."""
+    def _part(self, lines: Sequence[bytes], begin: int) -> Sequence[bytes]:
+        """Make the file ready for lines; return those that it has room for, one at least. Raises: OSError."""
         self._follow()
         length = self._mended_length()
-        if length > _BARE and length + size > self._limit and self._is_file:
+        if length > _BARE and length + len(lines[begin]) > self._limit and self._is_file:
             self._rotate()
             length = 0
         if not length:
             _, error = self._write(self._first_line(), 0)
             if error is not None:
                 raise error
-        return self._number(_LENGTH)
+        if not self._is_file:
+            return lines[begin:]
+        room = self._limit - self._number(_LENGTH)
+        sizes = accumulate(len(line) for line in lines[begin:])
+        return lines[begin : begin + max(1, sum(size <= room for size in sizes))]
 
     def _write(self, data: bytes, length: int) -> tuple[int, OSError | None]:
         """Write lines behind this length; see `append`."""
