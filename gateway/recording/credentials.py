@@ -17,7 +17,7 @@ searches would; only where one is found is the text around it looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
@@ -25,6 +25,7 @@ from urllib.parse import unquote_plus
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from gateway.http1 import Headers
+from gateway.recording.spelling import hinted
 
 STARS: Final = "***"
 SHORTEST: Final = 8
@@ -163,13 +164,13 @@ class Credentials:
     def __init__(self, known: Iterable[str] = ()) -> None:
         self.shown = False
         """A request held one in its body, so the model may spell it out in its answer."""
-        self._known: list[bytes] = []
+        self._known: tuple[bytes, ...] = ()
         self._noted: set[str] = set()
         for value in known:
             self.add(value)
 
     @property
-    def known(self) -> Sequence[bytes]:
+    def known(self) -> tuple[bytes, ...]:
         """Those that are known, the longest first."""
         return self._known
 
@@ -182,21 +183,18 @@ class Credentials:
     def _note(self, value: bytes) -> None:
         if value in self._known:
             return
-        self._known.append(value)
-        if b"\\" in value or b'"' in value:
-            self._known.append(value.replace(b"\\", b"\\\\").replace(b'"', b'\\"'))  # as JSON spells it
-        self._known.sort(key=len, reverse=True)
+        known = {*self._known, value, value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')}  # as JSON spells it, too
+        self._known = tuple(sorted(known, key=len, reverse=True))
 
     def headers(self, lines: Headers) -> list[list[str]]:
         """Return header lines without those values whose names tell of credentials, and take note of these."""
-        clean = []
-        for name, value in lines:
-            if named_secret(name):
-                value, hidden = _hidden(name, value)
-                for one in hidden:
-                    self.add(one)
-            clean.append([name, value])
-        return clean
+        return [[name, self._shown(name, value) if named_secret(name) else value] for name, value in lines]
+
+    def _shown(self, name: str, value: str) -> str:
+        value, hidden = _hidden(name, value)
+        for one in hidden:
+            self.add(one)
+        return value
 
     def target(self, target: str) -> str:
         """Return a path without those parameters whose names tell of credentials, and take note of these."""
@@ -225,10 +223,11 @@ class Credentials:
             if learn:
                 self._learn(data[start:end] for start, end in spans)
             data = starred(data, spans)
-        for secret in self._known:
-            if secret in data:
-                self.shown = self.shown or learn
-                data = data.replace(secret, b"*" * len(secret))
+        if self._known and hinted(data, self._known):
+            for secret in self._known:
+                if secret in data:
+                    self.shown = self.shown or learn
+                    data = data.replace(secret, b"*" * len(secret))
         return data
 
     def _learn(self, values: Iterable[bytes]) -> None:

@@ -14,6 +14,9 @@ Clean = Callable[[bytes], bytes]
 _OPEN = bytes(byte for byte in range(33, 127) if byte not in b'"\\{}[],')
 """What may stand at the end of a chunk and go on in the next one."""
 
+_ENDS = (b"\n", b"}", b"")
+"""Ends of a chunk behind which nothing is open, seen at a glance."""
+
 _CONTEXT = 256
 """Bytes before an open end that are kept to see the name that stands before a value."""
 
@@ -47,11 +50,10 @@ class Cutter:
         """Take a chunk; return those that are clear now, oldest first."""
         credentials = self._credentials
         self._wary = self._wary or credentials.shown or hinted(data, credentials.known)
-        if not self._held and data[-1:] == b"\n" and not self._wary:
-            if not self._context:
-                return [self._clean(data)]
-            self._held.append(data)
-            return self._give(1)
+        if not (self._held or self._context or self._wary) and data[-1:] in _ENDS:
+            if data[-1:] != b"\n":
+                self._context = data[-_CONTEXT:]
+            return [self._clean(data)]
         self._held.append(data)
         under_way = self._hide_pieces()
         text = b"".join(self._held)

@@ -30,6 +30,29 @@ from gateway.upstream import UpstreamRequest
 _SLICE = 3 * 128 * 1024
 """Bytes of a payload that are spelled in one go; three bytes make four of base64."""
 
+(
+    _CLIENT_REQUEST,
+    _UPSTREAM_REQUEST,
+    _UPSTREAM_HEAD,
+    _UPSTREAM_CHUNK,
+    _UPSTREAM_END,
+    _CLIENT_HEAD,
+    _CLIENT_CHUNK,
+    _CLIENT_END,
+) = (
+    b'"direction":"%b"' % direction.encode()
+    for direction in (
+        format.CLIENT_REQUEST,
+        format.UPSTREAM_REQUEST,
+        format.UPSTREAM_HEAD,
+        format.UPSTREAM_CHUNK,
+        format.UPSTREAM_END,
+        format.CLIENT_HEAD,
+        format.CLIENT_CHUNK,
+        format.CLIENT_END,
+    )
+)
+
 Breathe = Callable[[], None]
 """Lets the other threads of the process go on, between two pieces of long work."""
 
@@ -53,12 +76,8 @@ class Clock:
             self._second = int(wall)
             self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._second)).encode()
         micros = int((wall - self._second) * 1_000_000)
-        return b'{"v":1,"timestamp":"%b.%06dZ","offset":%.6f,%b}\n' % (
-            self._text,
-            micros,
-            at - self.began,
-            members,
-        )
+        offset = at - self.began
+        return b'{"v":1,"timestamp":"%b.%06dZ","offset":%.6f,%b}\n' % (self._text, micros, offset, members)
 
 
 class Lines:
@@ -72,11 +91,11 @@ class Lines:
         self.broken = False
         """A line could not be made; noted by the writer, which makes no further one then."""
         self._clock = clock
-        self._owner = b'","port":%d,"request_id":"%b"' % (port, request_id.encode())
+        self._owner = b',"port":%d,"request_id":"%b"' % (port, request_id.encode())
         self._credentials = credentials
         self._breathe = breathe
-        self._client = Leg(self._members(format.CLIENT_CHUNK), Cutter(self._cleaned, credentials))
-        self._upstream = Leg(b"", Cutter(self._cleaned, credentials))
+        self._client = Leg(b"%b%b," % (_CLIENT_CHUNK, self._owner), Cutter(self._cleaned, credentials))
+        self._upstream = self._client
         self._waiting: deque[_Waiting] = deque()
         self._first_byte: float | None = None
         self._seen = self._clean = b""
@@ -91,7 +110,7 @@ class Lines:
         if encoding:
             facts["content_encoding"] = encoding
         facts["gateway"] = __version__
-        return self._out(at, self._request(format.CLIENT_REQUEST, facts, body))
+        return self._out(at, self._request(_CLIENT_REQUEST, facts, body))
 
     def upstream_request(self, at: float, attempt: int, request: UpstreamRequest, model: Model | None) -> list[bytes]:
         """A request that goes to the upstream; `model` is set where it was translated."""
@@ -103,16 +122,17 @@ class Lines:
         }
         if model is not None:
             facts["model_profile"] = profile_of(model)
-        members = self._members(format.UPSTREAM_CHUNK) + b',"attempt":%d' % attempt
+        members = b'%b%b,"attempt":%d,' % (_UPSTREAM_CHUNK, self._owner, attempt)
         self._upstream = Leg(members, Cutter(self._cleaned, self._credentials))
-        lines = self._out(at, self._request(format.UPSTREAM_REQUEST, facts, request.body))
+        lines = self._out(at, self._request(_UPSTREAM_REQUEST, facts, request.body))
         self._forget()  # a long stream should not hold a large body
         return lines
 
     def upstream_head(self, at: float, attempt: int, head: Head) -> list[bytes]:
         """The upstream's status and headers."""
         headers = self._credentials.headers(head.headers)
-        return self._out(at, self._facts(format.UPSTREAM_HEAD, attempt=attempt, status=head.status, headers=headers))
+        facts = {"attempt": attempt, "status": head.status, "headers": headers}
+        return self._out(at, self._facts(_UPSTREAM_HEAD, facts))
 
     def upstream_chunk(self, at: float, data: bytes) -> list[bytes]:
         """Bytes of the upstream's body, as they came in one read."""
@@ -120,12 +140,17 @@ class Lines:
 
     def upstream_end(self, at: float, attempt: int, end: str, error: str | None) -> list[bytes]:
         """How the upstream's answer ended."""
-        facts = {"attempt": attempt, "end": end} | ({"error": error} if error else {})
-        return self._settled(self._upstream) + self._out(at, self._facts(format.UPSTREAM_END, **facts))
+        if error:
+            members = self._facts(_UPSTREAM_END, {"attempt": attempt, "end": end, "error": error})
+        else:
+            members = b'%b%b,"attempt":%d,"end":"%b"' % (_UPSTREAM_END, self._owner, attempt, end.encode())
+        return [*self._settled(self._upstream), *self._out(at, members)]
 
     def client_head(self, at: float, status: int, headers: Headers) -> list[bytes]:
         """The status and headers that go to the client."""
-        return self._out(at, self._facts(format.CLIENT_HEAD, status=status, headers=self._credentials.headers(headers)))
+        return self._out(
+            at, self._facts(_CLIENT_HEAD, {"status": status, "headers": self._credentials.headers(headers)})
+        )
 
     def client_chunk(self, at: float, data: bytes) -> list[bytes]:
         """Bytes of the body that go to the client in one write."""
@@ -141,21 +166,18 @@ class Lines:
         lost = self.lost + self.dropped
         if lost:
             facts["lost"] = lost
-        settled = self._settled(self._upstream) + self._settled(self._client)
-        return settled + self._out(at, self._facts(format.CLIENT_END, **facts))
+        line = self._facts(_CLIENT_END, facts)
+        return [*self._settled(self._upstream), *self._settled(self._client), *self._out(at, line)]
 
     # --- members ------------------------------------------------------------------------------------------------
 
-    def _members(self, direction: str) -> bytes:
-        return b'"direction":"' + direction.encode() + self._owner
-
-    def _facts(self, direction: str, **facts: Any) -> bytes:
+    def _facts(self, direction: bytes, facts: dict[str, Any]) -> bytes:
         # Headers and parameters that are named like credentials have lost them already.
         spelt = self._credentials.clean(dump(facts), names=False)
-        return self._members(direction) + b"," + spelt[1:-1]
+        return b"%b%b,%b" % (direction, self._owner, spelt[1:-1])
 
-    def _request(self, direction: str, facts: dict[str, Any], body: bytes | None) -> bytes:
-        members = self._facts(direction, **facts)
+    def _request(self, direction: bytes, facts: dict[str, Any], body: bytes | None) -> bytes:
+        members = self._facts(direction, facts)
         if body is None:
             return members
         clean = self._cleaned(body, learn=True)
@@ -185,7 +207,7 @@ class Lines:
         if not self._waiting and not leg.cutter.holding:
             given = leg.cutter.feed(data)
             if given:
-                return [self._clock.line(at, leg.members + b"," + self._payload("data", given[0]))]
+                return [self._clock.line(at, leg.members + self._payload("data", given[0]))]
             self._waiting.append(_Waiting(at, leg))
             return []
         self._waiting.append(_Waiting(at, leg))
@@ -198,7 +220,7 @@ class Lines:
         """Give the chunks of a leg that are clear now their lines; return all lines that need not wait any more."""
         waiting = (one for one in self._waiting if one.leg is leg and one.line is None)
         for data, one in zip(given, waiting, strict=False):
-            one.line = self._clock.line(one.at, leg.members + b"," + self._payload("data", data))
+            one.line = self._clock.line(one.at, leg.members + self._payload("data", data))
         lines = []
         while self._waiting and (line := self._waiting[0].line) is not None:
             lines.append(line)

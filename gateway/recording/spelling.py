@@ -13,7 +13,7 @@ The texts of members of one name are followed from frame to frame, whatever the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -31,16 +31,18 @@ _TEXT = re.compile(rb'"(\w{1,40})":\s?"((?:[^"\\]|\\.)*)"')
 Span = tuple[int, int]
 
 
-def hinted(data: bytes, secrets: Sequence[bytes]) -> bool:
-    """Tell whether a piece of a credential stands here that is long enough to be none of chance."""
-    finder = _finder(tuple(secrets))
-    return finder is not None and bool(finder.find_matches_as_indexes(data))
+def hinted(data: bytes, secrets: tuple[bytes, ...]) -> bool:
+    """Tell whether a piece of a credential may stand here that is long enough to be none of chance.
+
+    Where not, no whole one stands here either. One search, however many credentials there are.
+    """
+    return bool(secrets) and bool(_finder(secrets).find_matches_as_indexes(data))
 
 
 @lru_cache(maxsize=128)
-def _finder(secrets: tuple[bytes, ...]) -> BytesAhoCorasick | None:
+def _finder(secrets: tuple[bytes, ...]) -> BytesAhoCorasick:
     grams = {secret[at : at + _GRAM] for secret in secrets for at in range(0, len(secret) - _GRAM + 1, _STRIDE)}
-    return BytesAhoCorasick(sorted(grams), matchkind=MatchKind.LeftmostFirst) if grams else None
+    return BytesAhoCorasick(sorted(grams), matchkind=MatchKind.LeftmostFirst)
 
 
 @dataclass(slots=True)

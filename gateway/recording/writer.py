@@ -181,71 +181,59 @@ class Writer:
 
     def drain(self) -> None:
         """Make lines of what is queued and write them; runs in the thread."""
-        batch = _Batch()
+        lines: list[bytes] = []
+        owners: list[Owner] = []
+        written = 0
         turn_ends = time.monotonic() + _TURN_SECS
         while self._records:
             owner, line, size, at, what = self._records.popleft()
-            batch.add(owner, self._made(owner, line, at, what))
+            try:
+                made = line(at, *what) if not owner.broken else self._skipped()
+            except Exception as error:
+                made = self._unmade(owner, error)
+            for one in made:
+                lines.append(one)
+                owners.append(owner)
             self._taken_bytes += size
-            if batch.size >= _BATCH_BYTES:
-                self._write(batch)
-                batch = _Batch()
+            written += size
+            if written >= _BATCH_BYTES:
+                self._write(lines, owners)
+                lines, owners, written = [], [], 0
             if time.monotonic() > turn_ends:
                 breathe()
                 turn_ends = time.monotonic() + _TURN_SECS
-        self._write(batch)
+        self._write(lines, owners)
         dropped = self.dropped
         if dropped:
             self._file.count_lost(dropped)
             self._counted += dropped
 
-    def _made(self, owner: Owner, line: Line, at: float, what: tuple[Any, ...]) -> list[bytes]:
-        try:
-            if not owner.broken:
-                return line(at, *what)
-            self._file.count_lost(1)
-            return []
-        except Exception as error:
-            owner.broken = True
-            self._file.count_lost(1)
-            self._fail(f"{type(error).__name__} while a line was made")
-            return []
+    def _skipped(self) -> list[bytes]:
+        self._file.count_lost(1)
+        return []
 
-    def _write(self, batch: _Batch) -> None:
-        if not batch.lines:
+    def _unmade(self, owner: Owner, error: Exception) -> list[bytes]:
+        owner.broken = True
+        self._fail(f"{type(error).__name__} while a line was made")
+        return self._skipped()
+
+    def _write(self, lines: list[bytes], owners: list[Owner]) -> None:
+        if not lines:
             return
         if time.monotonic() < self._rests_until:
-            self._file.count_lost(len(batch.lines))
-            batch.lose(0)
-            return
-        written, error = self._file.append(batch.lines)
-        if error is not None:
-            batch.lose(written)
-            self._rests_until = time.monotonic() + _BACK_OFF_SECS
-            self._fail(error.strerror or type(error).__name__)
+            self._file.count_lost(len(lines))
+            lost = owners
+        else:
+            written, error = self._file.append(lines)
+            lost = owners[written:]
+            if error is not None:
+                self._rests_until = time.monotonic() + _BACK_OFF_SECS
+                self._fail(error.strerror or type(error).__name__)
+        for owner in lost:
+            owner.lost += 1
 
     def _fail(self, why: str) -> None:
         """Have the event loop say it: loggers hold locks that only greenlets may wait for."""
         self._failure = why
         if not self._closing:
             self._news.send()
-
-
-class _Batch:
-    """Lines that are written at once."""
-
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self.size = 0
-        self._owners: list[Owner] = []
-
-    def add(self, owner: Owner, lines: list[bytes]) -> None:
-        for line in lines:
-            self.lines.append(line)
-            self._owners.append(owner)
-            self.size += len(line)
-
-    def lose(self, written: int) -> None:
-        """Tell the owners of all but the first lines that theirs are lost."""
-        for owner in self._owners[written:]:
-            owner.lost += 1

@@ -42,9 +42,9 @@ def test_pieces(text: bytes, found: bytes, under_way: bytes) -> None:
 
 @pytest.mark.parametrize("at", range(len(KEY) - 5))
 def test_any_six_bytes_are_a_hint(at: int) -> None:
-    assert hinted(b"xx" + KEY[at : at + 6] + b"yy", [KEY])
+    assert hinted(b"xx" + KEY[at : at + 6] + b"yy", (KEY,))
 
 
 def test_nothing_known_hints_at_nothing() -> None:
-    assert not hinted(KEY, [])
-    assert not hinted(b"data: hello", [KEY])
+    assert not hinted(KEY, ())
+    assert not hinted(b"data: hello", (KEY,))
