@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.access import Access
 from gateway.app import Gateway, build
 from gateway.breaker import Breaker
 from gateway.config import Settings
@@ -34,13 +35,15 @@ class Recorded:
         self.transport = ScriptedTransport(*scripts)
         environ = {"BACKEND_URL": "http://upstream.example/v1", "WORKERS": "1", "LOG_FILE": str(path)}
         settings = Settings.load({}, environ | env)
-        recorder = recorder_of(settings)
+        access = Access.of(settings)
+        recorder = recorder_of(settings, access.secrets)
         assert recorder is not None
         self.recorder: Recorder = recorder
         self.app: Gateway = build(
             settings,
             breaker=Breaker(enabled=False),
             drain=Drain(),
+            access=access,
             transport=self.transport,
             models=ModelList(lambda key: b'{"data": []}'),
             recorder=recorder,
@@ -215,6 +218,19 @@ def test_where_a_request_finds_no_room_nothing_more_of_it_is_recorded(path: Path
     call(recorded.app, "POST", "/v1/chat/completions", {**CHAT, "x": "y" * 3000})
     assert recorded.lines() == []
     assert recorded.recorder.lost == len(WHOLE)
+
+
+def test_a_key_that_the_gateway_holds_is_replaced_too(path: Path, tmp_path: Path) -> None:
+    held = "held-canary-0123456789"
+    (tmp_path / "key").write_text(held)
+    script = refusal(401, f"bad key {held}")
+    recorded = Recorded(path, script, BACKEND_KEY_FILE=str(tmp_path / "key"))
+    reply = call(recorded.app, "POST", "/v1/chat/completions", CHAT | {"user": held}, key=None, port=CHAT_PORT)
+    lines = recorded.lines()
+    assert recorded.transport.sent[0].headers[-1] == ("authorization", f"Bearer {held}")
+    assert held not in path.read_text()
+    assert b"bad key " + b"*" * len(held) in data_of(lines, "upstream-response-chunk")[0]
+    assert held not in reply.text
 
 
 def test_off_is_the_default() -> None:
