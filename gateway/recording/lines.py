@@ -25,6 +25,7 @@ from gateway.profile import Model
 from gateway.recording import format
 from gateway.recording.credentials import Credentials
 from gateway.recording.cutter import Cutter
+from gateway.recording.packed import Packed
 from gateway.upstream import UpstreamRequest
 
 _SLICE = 3 * 128 * 1024
@@ -130,6 +131,7 @@ class Lines:
 
     def upstream_head(self, at: float, attempt: int, head: Head) -> list[bytes]:
         """The upstream's status and headers."""
+        self._look_into(self._upstream, head.headers)
         headers = self._credentials.headers(head.headers)
         facts = {"attempt": attempt, "status": head.status, "headers": headers}
         return self._out(at, self._facts(_UPSTREAM_HEAD, facts))
@@ -148,6 +150,7 @@ class Lines:
 
     def client_head(self, at: float, status: int, headers: Headers) -> list[bytes]:
         """The status and headers that go to the client."""
+        self._look_into(self._client, headers)
         return self._out(
             at, self._facts(_CLIENT_HEAD, {"status": status, "headers": self._credentials.headers(headers)})
         )
@@ -213,6 +216,11 @@ class Lines:
         self._waiting.append(_Waiting(at, leg))
         return self._settle(leg, leg.cutter.feed(data))
 
+    def _look_into(self, leg: Leg, headers: Headers) -> None:
+        for name, value in headers:
+            if name == "content-encoding" and value.strip().lower() != "identity":
+                leg.cutter = Packed(self._credentials, value)
+
     def _settled(self, leg: Leg) -> list[bytes]:
         return self._settle(leg, leg.cutter.finish()) if leg.cutter.holding else []
 
@@ -240,7 +248,7 @@ class Leg:
 
     __slots__ = ("cutter", "members")
 
-    def __init__(self, members: bytes, cutter: Cutter) -> None:
+    def __init__(self, members: bytes, cutter: Cutter | Packed) -> None:
         self.members = members
         """What the lines of its chunks begin with."""
         self.cutter = cutter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from typing import Any
@@ -140,6 +141,20 @@ def test_what_waits_comes_before_the_end(lines: Lines) -> None:
     made = parsed(lines.client_end(1.0, 1.0, {"end": "complete"}))
     ends = ["downstream-response-chunk", "downstream-response", "upstream-response-end", "downstream-response-end"]
     assert [line["direction"] for line in made] == ends
+
+
+def test_a_compressed_answer_that_tells_a_key_becomes_stars(lines: Lines) -> None:
+    lines.client_request(1.0, "GET", "/", HEADERS, None, None)
+    lines.upstream_request(1.0, 1, UpstreamRequest("GET", "/", HEADERS), None)
+    data = gzip.compress(f"bad key {KEY}".encode())
+    packed = [("content-encoding", "gzip")]
+    lines.upstream_head(1.0, 1, Head(401, packed))
+    assert lines.upstream_chunk(1.0, data) == []
+    chunk, end = parsed(lines.upstream_end(1.0, 1, "complete", None))
+    assert (chunk["data"], end["end"]) == ("*" * len(data), "complete")
+    lines.client_head(1.0, 401, packed)
+    assert lines.client_chunk(1.0, data) == []
+    assert parsed(lines.client_end(1.0, 1.0, {"end": "refused"}))[0]["data"] == "*" * len(data)
 
 
 def test_what_is_relayed_is_spelled_once(lines: Lines) -> None:

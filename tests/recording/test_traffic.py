@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from gateway.recording.format import parse_line, raw_payload
-from tests.support.answers import Answer, chat_text, chunk, error, sse
+from tests.support.answers import Answer, body_answer, chat_text, chunk, error, sse
 from tests.support.gateway import ROOT, Gateway, free_ports
 from tests.support.processes import wait_until
 from tests.support.surfaces import CHAT, RESPONSES, SURFACES, Surface, over_surfaces, streamed_and_whole
@@ -204,6 +205,16 @@ def test_no_credential_reaches_any_file_or_page(recording: Recording, upstream: 
             assert spelt not in recorded, secret
             assert spelt not in gateway.log_text.encode(), secret
             assert spelt not in pages, secret
+
+
+def test_a_compressed_error_that_repeats_the_key_is_recorded_as_stars(recording: Recording, upstream: Upstream) -> None:
+    packed = gzip.compress(f'{{"error":{{"message":"no access with {CANARY}"}}}}'.encode())
+    upstream.always(body_answer(packed, 401, {"content-encoding": "gzip", "content-type": "application/json"}))
+    gateway = recording.gateway
+    reply = gateway.post(CHAT.path, CHAT.body(stream=False), port=gateway.chat_port, headers=HEADERS, key=None)
+    lines = recording.exchange(reply.headers["x-request-id"])
+    assert b"".join(data(lines, "upstream-response")) == b"*" * len(packed)
+    assert b"".join(data(lines, "downstream-response")) == b"*" * len(reply.body)
 
 
 def text_of(stream: bytes) -> str:

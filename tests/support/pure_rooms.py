@@ -36,6 +36,7 @@ PURE = (
     "gateway/recording/credentials.py",
     "gateway/recording/cutter.py",
     "gateway/recording/format.py",
+    "gateway/recording/packed.py",
     "gateway/recording/spelling.py",
     "gateway/remedy.py",
     "gateway/setup/edits.py",
