@@ -123,6 +123,11 @@ class Access:
         if self._tokens is not None:
             self._tokens.look()
 
+    def secrets(self) -> tuple[str, ...]:
+        """Return what the gateway itself holds, for those who see that it goes nowhere."""
+        held = self._revealed()
+        return () if held is None else (held,)
+
     def admit(self, environ: Mapping[str, Any]) -> Caller:
         """Return who sent a request that goes upstream. Raises: AuthenticationError."""
         if not self._heeds_clients:

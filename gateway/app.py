@@ -28,6 +28,7 @@ from gateway.http1 import Headers
 from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.paths import normalise
+from gateway.recording.recorder import KEY, Recorder, Recording
 from gateway.replies import Environ, Reply, StartResponse, error_reply
 from gateway.routes import Routes, chat, health, messages, metrics, models, page, relay, responses
 from gateway.services import Services, new_id
@@ -44,6 +45,7 @@ def build(
     drain: Drain,
     access: Access,
     counts: Metrics | None = None,
+    recorder: Recorder | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
 ) -> Gateway:
@@ -53,7 +55,14 @@ def build(
     """
     tokens.load()
     services = services_of(
-        settings, breaker=breaker, drain=drain, access=access, counts=counts, transport=transport, models=models
+        settings,
+        breaker=breaker,
+        drain=drain,
+        access=access,
+        counts=counts,
+        recorder=recorder,
+        transport=transport,
+        models=models,
     )
     ports = {surface: Port.of(services, surface) for surface in ("chat", "responses")}
     return Gateway(services, ports, guard.refuse_strangers if settings.guarded else None)
@@ -66,6 +75,7 @@ def services_of(
     drain: Drain,
     access: Access,
     counts: Metrics | None = None,
+    recorder: Recorder | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
 ) -> Services:
@@ -76,7 +86,7 @@ def services_of(
     counts = counts or Metrics()
     models = models or ModelList.of(settings)
     models.look()
-    return Services(settings, transport, models, breaker, drain, access, counts)
+    return Services(settings, transport, models, breaker, drain, access, counts, recorder)
 
 
 class Port:
@@ -165,6 +175,7 @@ class Gateway:
         self._metrics = services.metrics
         self._models = services.models
         self._access = services.access
+        self._recorder = services.recorder
         self._ports = {str(port.number): ports[port.surface] for port in services.settings.ports}
         """By their numbers, as the server names them."""
         self._cors = Cors(services.settings.cors_allow_origins)
@@ -188,12 +199,16 @@ class Gateway:
                 own = (time.monotonic() - began) * 1000 if exchange is None else exchange.own_milliseconds()
                 headers.append(("x-gateway-overhead-ms", f"{own:.2f}"))
             headers += cors
+            if KEY in environ:
+                environ[KEY].head(status, headers)
             return start_response(status, headers, exc_info)
 
         try:
-            return self._app(environ)(environ, start)
+            answer = self._app(environ)(environ, start)
         except ClientGone:
-            return Reply(b"", CLIENT_GONE)(environ, start)
+            answer = Reply(b"", CLIENT_GONE)(environ, start)
+        recording: Recording | None = environ.get(KEY)
+        return answer if recording is None else recording.answer(answer)
 
     def beat(self) -> None:
         """Do what is due without any request: called each second by every worker."""
@@ -212,4 +227,6 @@ class Gateway:
                 raise errors.UpgradeRequired("WebSockets are not spoken here; send the request by HTTP POST.")
         except GatewayError as error:
             return error_reply(error, environ)
+        if self._recorder is not None:
+            self._recorder.begin(environ)
         return self._ports[environ["SERVER_PORT"]]

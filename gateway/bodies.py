@@ -34,9 +34,11 @@ def read_body(environ: MutableMapping[str, Any], limit: int) -> bytes:
     """
     raw = read_raw(environ, limit)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower()
-    if encoding in ("", "identity"):
-        return raw
-    return decode(raw, encoding, limit)
+    body = raw if encoding in ("", "identity") else decode(raw, encoding, limit)
+    recording = environ.get("gateway.recording")
+    if recording is not None:
+        recording.received(body, encoding)
+    return body
 
 
 def read_raw(environ: MutableMapping[str, Any], limit: int) -> bytes:

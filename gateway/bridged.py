@@ -73,9 +73,10 @@ def terms_of(exchange: Exchange, requested: object, pause: Callable[[], None]) -
     named = catalog.named(requested)
     exchange.model = named.model.id
     exchange.knows_model = catalog.known(named.model.id)
+    exchange.profile = UPSTREAMS[settings.backend_api].fitted(named.model)
     envelope = Envelope(exchange.caller.sealing_key, settings.envelope_secret)
     return Terms(
-        UPSTREAMS[settings.backend_api].fitted(named.model),
+        exchange.profile,
         settings.limits,
         envelope.seal,
         envelope.open,

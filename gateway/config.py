@@ -133,6 +133,21 @@ class Settings:
         env="MODELS_FILTER",
         shown="off",
     )
+    log_file: Path | None = setting(
+        reading.path,
+        None,
+        "File to record the traffic in, without credentials; begun anew at each start, the old one is kept once.",
+        flags=("--log",),
+        env="LOG_FILE",
+        shown="off",
+    )
+    log_max_bytes: int = setting(
+        reading.whole(4096, 1 << 40),
+        512 * _MIB,
+        "Size in bytes at which that file is begun anew and the part before kept, so twice that is on the disk.",
+        env="LOG_MAX_BYTES",
+        shown="512 MiB",
+    )
     log_level: str = setting(
         reading.one_of("debug", "info", "warning", "error", "critical"),
         "info",

@@ -28,6 +28,8 @@ from gateway.errors import (
 from gateway.events import Usage
 from gateway.http1 import Head
 from gateway.metrics import Outcome
+from gateway.profile import Model
+from gateway.recording.recorder import Recording
 from gateway.services import Services
 from gateway.turns import give_way
 from gateway.upstream import Call, UpstreamRequest
@@ -57,12 +59,15 @@ class Exchange:
         self.id: str = environ["gateway.request_id"]
         self.path: str = environ["PATH_INFO"]
         environ["gateway.exchange"] = self
+        self.recording: Recording | None = environ.get("gateway.recording")
         self.watch = ClientWatch.of(environ)
         self.caller: Caller = NOBODY
         """Who sent the request; `gateway.inbound` tells."""
         self.model: str | None = None
         self.knows_model = False
         """The model is one of the list, not just a name that a client wrote."""
+        self.profile: Model | None = None
+        """What is known of the model, where the request is translated."""
         self.status: int | None = None
         self.upstream_status: int | None = None
         self.usage: Usage | None = None
@@ -96,7 +101,10 @@ class Exchange:
 
     def send(self, request: UpstreamRequest) -> Call:
         """Send a request upstream. Raises: UpstreamError, ClientGone, ShuttingDown."""
-        return self.apart(lambda: self.services.transport.send(request))
+        transport, recording = self.services.transport, self.recording
+        if recording is None:
+            return self.apart(lambda: transport.send(request))
+        return self.apart(lambda: recording.send(transport, request, self.profile))
 
     def apart(self, step: Callable[[], T]) -> T:
         """Run a step that waits for others and cannot be cut short to speak to the client.

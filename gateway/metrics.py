@@ -109,9 +109,6 @@ class Metrics:
         )
         self._tokens = Counter("gateway_tokens", "Tokens used.", ["model", "kind"], registry=own)
         self._dropped = Counter("gateway_dropped_fields", "Request fields that could not be passed on.", **by_dialect)
-        self._lost = Counter(
-            "gateway_recorder_lost_records", "Records that the traffic recorder could not write.", registry=own
-        )
         live: Any = {"multiprocess_mode": "livesum", "registry": own}
         self._streams = Gauge("gateway_open_streams", "Streams under way.", **live)
         self._connections = Gauge("gateway_connections", "Connections of clients, idle ones too.", **live)
@@ -145,17 +142,13 @@ class Metrics:
         """Count a stream that begins (1) or ends (-1)."""
         self._streams.inc(change)
 
-    def lost_records(self, count: int) -> None:
-        """Count records that the recorder could not write."""
-        self._lost.inc(count)
-
     def worker(self, connections: int, greenlets: int) -> None:
         """Set what a worker holds now."""
         self._connections.set(connections)
         self._greenlets.set(greenlets)
 
-    def render(self, breaker: dict[str, Any]) -> bytes:
-        """Return the text of a scrape; the breaker is shared by all processes and told as it is now."""
+    def render(self, breaker: dict[str, Any], lost_records: int = 0) -> bytes:
+        """Return the text of a scrape; breaker and recorder are shared by all processes and told as they are now."""
         text = self._collected()
         lines = [
             "# HELP gateway_breaker_open Circuits that are open: the upstream's (0 or 1), and how many of models.",
@@ -165,6 +158,9 @@ class Metrics:
             "# HELP gateway_breaker_consecutive_failures The most failures in a row of any circuit.",
             "# TYPE gateway_breaker_consecutive_failures gauge",
             f"gateway_breaker_consecutive_failures {breaker['consecutive_failures']}",
+            "# HELP gateway_recorder_lost_records_total Records that the traffic recorder could not write.",
+            "# TYPE gateway_recorder_lost_records_total counter",
+            f"gateway_recorder_lost_records_total {lost_records}",
         ]
         return text + "\n".join([*lines, ""]).encode()
 

@@ -120,6 +120,7 @@ def run(program: Program) -> None:
 
 def _gateway(access: Access, settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
     from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
+    from gateway.recording.recorder import recorder_of
 
     if settings.models_file is not None:
         try:
@@ -131,7 +132,8 @@ def _gateway(access: Access, settings: Settings, drain: Drain, metrics: Metrics)
         failures=settings.breaker_failures,
         cooldown=settings.breaker_cooldown_secs,
     )
-    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics)
+    recorder = recorder_of(settings, access.secrets)
+    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics, recorder=recorder)
 
 
 class Server(BaseApplication):

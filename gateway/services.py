@@ -15,6 +15,7 @@ from gateway.drain import Drain
 from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.quirks import Quirks
+from gateway.recording.recorder import Recorder
 from gateway.upstream import Transport
 
 
@@ -39,6 +40,7 @@ class Services:
     drain: Drain
     access: Access
     metrics: Metrics = field(default_factory=Metrics)
+    recorder: Recorder | None = None
     quirks: Quirks = field(default_factory=Quirks)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("gateway"))
     new_id: NewId = new_id

@@ -175,6 +175,13 @@ def readable_file(text: str) -> Path:
     return path
 
 
+def path(text: str) -> Path:
+    """Read the path of a file that need not exist."""
+    if "\0" in text:
+        raise ValueError("a path has no zero bytes")
+    return Path(text)
+
+
 def origins(text: str) -> str:
     """Read `*`, `off` (which becomes empty) or a comma-separated list of origins."""
     if text == "*" or text.lower() == "off":

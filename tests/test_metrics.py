@@ -145,9 +145,7 @@ def test_only_so_many_models_get_a_label() -> None:
 
 
 def test_lost_records_are_counted() -> None:
-    metrics = Metrics()
-    metrics.lost_records(3)
-    text = metrics.render({"is_open": False, "open_models": [], "consecutive_failures": 0}).decode()
+    text = Metrics().render({"is_open": False, "open_models": [], "consecutive_failures": 0}, 3).decode()
     assert samples(text)["gateway_recorder_lost_records_total"] == 3
 
 

@@ -25,6 +25,8 @@ def create(services: Services) -> Routes:
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - started, 1),
         }
+        if services.recorder is not None:
+            body["recorder"] = {"lost_records": services.recorder.lost}
         return json_reply(body, 200 if healthy else 503)
 
     @routes.get("/health/live")

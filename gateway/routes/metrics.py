@@ -14,6 +14,7 @@ def create(services: Services) -> Routes:
 
     @routes.get("/metrics")
     def metrics() -> Reply:
-        return Reply(services.metrics.render(services.breaker.state()), 200, [("content-type", CONTENT_TYPE)])
+        lost = services.recorder.lost if services.recorder is not None else 0
+        return Reply(services.metrics.render(services.breaker.state(), lost), 200, [("content-type", CONTENT_TYPE)])
 
     return routes

@@ -1,0 +1,177 @@
+"""The file of a recording, which all workers write: whole lines, one batch at a time.
+
+The master begins it before the fork: what a previous start left is kept once, as `PATH.1`. A batch is written under
+a lock, so lines of several workers are never mixed. When the file is full it becomes `PATH.1` in turn and a new one is
+begun; the others see by a shared number that they must open it anew.
+
+What is shared lies in memory that all workers map: that number, the length that the file has after the last whole
+batch (a worker that is killed while it writes leaves part of a line, which the next one cuts off), and how many
+records were lost. The lock is one of the kernel's, which frees it when a process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
+
+_MODE = 0o600
+_GENERATION, _LENGTH, _LOST = 0, 8, 16
+_NUMBER = struct.Struct("<Q")
+_BARE = 1024
+"""A file of this length, in bytes, holds hardly more than its first line: nothing would be won by another one."""
+
+
+class LogFile:
+    """The file; made in the master, used in every worker, there by one thread only."""
+
+    def __init__(self, path: Path, limit: int, first_line: Callable[[], bytes]) -> None:
+        """Begin the file. `limit` in bytes, `first_line` makes the line that each file begins with.
+
+        Raises: OSError where it cannot be begun. That there is no room is no such reason.
+        """
+        self.path = Path(os.path.realpath(path))
+        self.kept = Path(f"{self.path}.1")
+        """Where the older part is."""
+        self._limit = limit
+        self._first_line = first_line
+        self._shared = mmap.mmap(-1, mmap.PAGESIZE)
+        self._generation = 0
+        self._is_file = True
+        self._lock = os.memfd_create("recording")
+        self._descriptor = self._begin()
+        with self._locked(), contextlib.suppress(OSError):
+            self._part([b""], 0)
+
+    def close(self) -> None:
+        """Close it in this process."""
+        os.close(self._descriptor)
+        os.close(self._lock)
+
+    @property
+    def lost(self) -> int:
+        """Records that were not written, by all workers since the start."""
+        return self._number(_LOST)
+
+    def count_lost(self, records: int) -> None:
+        """Count records that were not written."""
+        with self._locked():
+            self._set(_LOST, self._number(_LOST) + records)
+
+    def append(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
+        """Write whole lines; return how many of them are there, and what kept the others, which are counted as lost."""
+        with self._locked():
+            written, error = 0, None
+            try:
+                while written < len(lines) and error is None:
+                    part = self._part(lines, written)
+                    done, error = self._write(b"".join(part), self._number(_LENGTH))
+                    written += done
+            except OSError as cause:
+                error = cause
+            if error is not None:
+                self._set(_LOST, self._number(_LOST) + len(lines) - written)
+            return written, error
+
+    # --- under the lock -----------------------------------------------------------------------------------------
+
+    def _part(self, lines: Sequence[bytes], begin: int) -> Sequence[bytes]:
+        """Make the file ready for lines; return those that it has room for, one at least. Raises: OSError."""
+        self._follow()
+        length = self._mended_length()
+        if length > _BARE and length + len(lines[begin]) > self._limit and self._is_file:
+            self._rotate()
+            length = 0
+        if not length:
+            _, error = self._write(self._first_line(), 0)
+            if error is not None:
+                raise error
+        if not self._is_file:
+            return lines[begin:]
+        room = self._limit - self._number(_LENGTH)
+        sizes = accumulate(len(line) for line in lines[begin:])
+        return lines[begin : begin + max(1, sum(size <= room for size in sizes))]
+
+    def _write(self, data: bytes, length: int) -> tuple[int, OSError | None]:
+        """Write lines behind this length; see `append`."""
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+        except OSError as error:
+            # What is there of the last line goes; the whole ones before it stay.
+            whole = data.rfind(b"\n", 0, len(data) - len(left)) + 1
+            if self._is_file:
+                os.ftruncate(self._descriptor, length + whole)
+                self._set(_LENGTH, length + whole)
+            return data.count(b"\n", 0, whole), error
+        self._set(_LENGTH, length + len(data))
+        return data.count(b"\n"), None
+
+    def _mended_length(self) -> int:
+        """Return the file's length, without the part of a line that a killed worker has left."""
+        if not self._is_file:
+            return self._number(_LENGTH)
+        length = os.fstat(self._descriptor).st_size
+        whole = self._number(_LENGTH)
+        if length > whole:
+            os.ftruncate(self._descriptor, whole)
+        elif length < whole:
+            self._set(_LENGTH, length)  # someone has emptied it
+        return self._number(_LENGTH)
+
+    def _begin(self) -> int:
+        """Open the file, empty. Raises: OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            kind = os.stat(self.path).st_mode
+            if stat.S_ISCHR(kind):
+                # /dev/null, /dev/full: nothing to keep and nothing to rotate.
+                self._is_file = False
+                return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            if not stat.S_ISREG(kind):
+                raise OSError(errno.EINVAL, "it is not a plain file")
+            os.replace(self.path, self.kept)
+            os.chmod(self.kept, _MODE)
+        return self._open(os.O_CREAT | os.O_EXCL)
+
+    def _open(self, flags: int = 0) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, _MODE)
+
+    def _rotate(self) -> None:
+        descriptor = self._begin()
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._generation += 1
+        self._set(_GENERATION, self._generation)
+        self._set(_LENGTH, 0)
+
+    def _follow(self) -> None:
+        """Open the file that another worker has begun."""
+        generation = self._number(_GENERATION)
+        if generation != self._generation:
+            descriptor = self._open()
+            os.close(self._descriptor)
+            self._descriptor = descriptor
+            self._generation = generation
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
+
+    def _number(self, at: int) -> int:
+        number: int = _NUMBER.unpack_from(self._shared, at)[0]
+        return number
+
+    def _set(self, at: int, number: int) -> None:
+        _NUMBER.pack_into(self._shared, at, number)
