@@ -1,0 +1,166 @@
+"""The answers of a recording, found by the requests that they were given to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.recording.log import Attempt, Entry, Exchange, Log
+from gateway.replay.asked import Asked, Print, take_apart
+from gateway.replay.matching import Difference, Settled, difference, exact, in_position
+
+
+@dataclass(slots=True)
+class Record:
+    """One recorded request to the upstream; its answer stays in the file until it is asked for."""
+
+    entry: Entry
+    attempt: int
+    print: Print
+    served: bool = False
+
+    @property
+    def name(self) -> str:
+        """How people find it: the exchange, and the attempt where it is not the first."""
+        return self.entry.id if self.attempt == 1 else f"{self.entry.id}, attempt {self.attempt}"
+
+
+class Found(NamedTuple):
+    """A record that answers a request."""
+
+    record: Record
+    likeness: str
+
+
+class Miss(NamedTuple):
+    """No record answers: the nearest one, if there is any, and what differs from it."""
+
+    nearest: Record | None
+    difference: Difference | None
+
+
+@dataclass(slots=True)
+class Records:
+    """All records of one log."""
+
+    log: Log
+    models: list[str] = field(default_factory=list)
+    """Every model that is named, in the order of the log."""
+    listed: bytes | None = None
+    """The model list that a client was given, where one was recorded."""
+    _all: list[Record] = field(default_factory=list)
+    _exact: dict[Print, list[Record]] = field(default_factory=dict)
+    _settled: Settled = field(default_factory=Settled)
+
+    @classmethod
+    def of(cls, log: Log, progress: Callable[[int], None] | None = None) -> Records:
+        """Read the requests of a log."""
+        records = cls(log)
+        for entry in log.entries:
+            exchange = log.read(entry)
+            for attempt in exchange.attempts:
+                records._add(entry, attempt)
+            records._note_list(exchange)
+            if progress:
+                progress(1)
+        return records
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def _add(self, entry: Entry, attempt: Attempt) -> None:
+        if attempt.request is None:
+            return
+        request = attempt.request
+        asked = take_apart(request.method, request.target, request.body)
+        record = Record(entry, attempt.number, asked.print)
+        self._all.append(record)
+        self._exact.setdefault(_spoken(record.print), []).append(record)
+        if asked.model and asked.model not in self.models:
+            self.models.append(asked.model)
+
+    def _note_list(self, exchange: Exchange) -> None:
+        request, answer = exchange.request, exchange.answer
+        if request and request.method == "GET" and request.path.endswith("/models") and answer.status == 200:
+            self.listed = answer.body or self.listed
+
+    def attempt(self, record: Record) -> Attempt:
+        """Read a record from the file."""
+        return self.log.read(record.entry).attempt(record.attempt)
+
+    def exchange(self, record: Record) -> Exchange:
+        """Read the exchange that a record belongs to."""
+        return self.log.read(record.entry)
+
+    def find(self, asked: Asked) -> Found | Miss:
+        """Return the record that answers a request; the same request gets its answers one after another."""
+        found = self._exact.get(_spoken(asked.print))
+        if found:
+            return Found(_next(_fitting(asked, found)), "exact")
+        near = [record for record in self._all if _same_place(record.print, asked.print)]
+        for likeness, same in (("settled", self._settled.same), ("position", in_position)):
+            matching = [record for record in near if difference(asked, self._asked(record), same) is None]
+            if matching:
+                return Found(_next(_fitting(asked, self._nearest(asked, matching))), likeness)
+        return self._miss(asked)
+
+    def _asked(self, record: Record) -> Asked:
+        request = self.attempt(record).request
+        return take_apart(request.method, request.target, request.body) if request else Asked("", None, (), (), 0)
+
+    def _nearest(self, asked: Asked, records: list[Record]) -> list[Record]:
+        """Return those that share the most messages with a request."""
+        if len(records) < 2:
+            return records
+        shared = [self._shared(asked, self._asked(record)) for record in records]
+        return [record for record, count in zip(records, shared, strict=True) if count == max(shared)]
+
+    def _shared(self, asked: Asked, recorded: Asked) -> int:
+        pairs = zip(asked.messages, recorded.messages, strict=False)
+        return sum(self._settled.same(one, other) for one, other in pairs)
+
+    def _miss(self, asked: Asked) -> Miss:
+        if not self._all:
+            return Miss(None, None)
+        nearest = max(self._all, key=lambda record: _closeness(asked.print, record.print))
+        recorded = self._asked(nearest)
+        return Miss(nearest, difference(asked, recorded, in_position) or difference(asked, recorded, exact))
+
+
+def _spoken(one: Print) -> Print:
+    """Return a print without the settings."""
+    return one._replace(rest=0)
+
+
+def _same_place(one: Print, other: Print) -> bool:
+    return (
+        one.operation == other.operation
+        and (one.model or "").lower() == (other.model or "").lower()
+        and len(one.messages) == len(other.messages)
+    )
+
+
+def _fitting(asked: Asked, records: list[Record]) -> list[Record]:
+    """Return those with the same settings, or all where there is none."""
+    return [record for record in records if record.print.rest == asked.rest] or records
+
+
+def _next(records: Iterable[Record]) -> Record:
+    """Return the first that was not served yet, else the last one."""
+    record = None
+    for record in records:
+        if not record.served:
+            break
+    assert record is not None
+    record.served = True
+    return record
+
+
+def _closeness(asked: Print, recorded: Print) -> tuple[bool, bool, int, int, int]:
+    """Return how near a record is: by path, by model, by the messages that are the same, by their number."""
+    shared = len(set(asked.messages) & set(recorded.messages))
+    tools = len(set(asked.tools) & set(recorded.tools))
+    length = -abs(len(asked.messages) - len(recorded.messages))
+    model = (asked.model or "").lower() == (recorded.model or "").lower()
+    return asked.operation == recorded.operation, model, shared, length, tools
