@@ -48,7 +48,7 @@ def open_log(path: str) -> Log:
 
 
 def _run(log: Log, given: argparse.Namespace) -> int:
-    if given.to:
+    if given.to is not None:
         return int(import_module("gateway.replay.sending").run(log, given))
     if given.retranslate:
         return int(import_module("gateway.replay.retranslating").run(log, given))
@@ -122,7 +122,7 @@ def _parser() -> Parser:
     chosen.add_argument(
         "--key-env", metavar="NAME", default="OPENAI_API_KEY", help="variable with the key (default: %(default)s)"
     )
-    chosen.add_argument("--folder", metavar="DIR", default=".", help="where the test case goes (default: here)")
+    chosen.add_argument("--folder", metavar="DIR", help="where the test case goes (default: the request id)")
     return parser
 
 

@@ -102,7 +102,19 @@ class Tape:
         ends = {"end": more["end"]} if more.get("end") in (None, "upstream_cut") and "end" in more else {}
         self.told(id, chunks, **{**{k: v for k, v in more.items() if k in ("status", "headers")}, **ends})
 
+    def golden(self, id: str, case: Path) -> None:
+        """The exchange that a golden case is."""
+        path = {"responses": "/v1/responses", "messages": "/v1/messages"}[case.parent.name.split("-")[0]]
+        self.request(id, (case / "request.json").read_bytes(), path)
+        self.asked(id, (case / "upstream_request.json").read_bytes(), model_profile={"id": "test/coder"})
+        self.answered(id, _frames((case / "upstream.sse").read_bytes()))
+        self.told(id, _frames((case / "client.sse").read_bytes()))
+
     def write(self, path: Path) -> Path:
         """Write the file and return its path."""
         path.write_bytes(b"".join(self.lines))
         return path
+
+
+def _frames(stream: bytes) -> list[bytes]:
+    return [frame + b"\n\n" for frame in stream.split(b"\n\n") if frame]

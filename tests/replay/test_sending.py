@@ -1,0 +1,97 @@
+"""Recorded requests sent again: a gateway in front of the same recording gives the same answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main
+from gateway.recording.log import Log
+from gateway.replay.records import Records
+from gateway.replay.serving import Player, Server
+from tests.support.gateway import Gateway, free_ports
+from tests.support.recordings import WHOLE, Tape
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CASES = [
+    case
+    for pair in ("responses-chat", "messages-chat")
+    for case in sorted((GOLDEN / pair).iterdir())
+    if b'"model": "test/coder"' in (case / "request.json").read_bytes() and "cut" not in case.name
+][::3]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Golden cases, and a relayed stream that is cut."""
+    tape = Tape()
+    for number, case in enumerate(CASES):
+        tape.golden(f"req_{number}", case)
+    chat = {"model": "m", "messages": [{"role": "user", "content": "cut"}], "stream": True}
+    frames = [b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\n', b'data: {"choi']
+    tape.request("req_cut", chat)
+    tape.asked("req_cut", chat)
+    tape.answered("req_cut", frames, end="upstream_cut")
+    tape.told("req_cut", frames, end="upstream_cut")
+    return tape.write(tmp_path_factory.mktemp("recording") / "log")
+
+
+@pytest.fixture(scope="module")
+def replayed(recording: Path) -> Iterator[Gateway]:
+    """A gateway whose upstream is the recording."""
+    with Log.open(recording) as log, Server(("127.0.0.1", 0), Player(Records.of(log), 0.0)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        with Gateway(server.url) as gateway:
+            yield gateway
+        server.shutdown()
+
+
+def test_nothing_differs_in_front_of_the_same_recording(
+    recording: Path, replayed: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["replay", str(recording), "--to", replayed.responses_url])
+    shown = capsys.readouterr().out
+    assert code == 0, shown
+    assert shown == f"{len(CASES) + 1} exchanges compared, none differ\n"
+
+
+def test_what_differs_is_shown(
+    tmp_path: Path,
+    recording: Path,
+    replayed: Gateway,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-ant-refused")
+    tape = Tape()
+    tape.lines = [recording.read_bytes()]
+    tape.request(
+        "req_a", {"model": "m", "messages": [], "max_tokens": 1}, "/v1/messages", headers=[["x-api-key", "***"]]
+    )
+    tape.told("req_a", [b"{}"], headers=WHOLE)
+    tape.asked("req_b", {"model": "m"})
+    tape.request("req_c", {"model": "m"})
+    tape.request("req_d", {"model": "m"})
+    tape.told("req_d", [b"x"], lost=1)
+    log = tape.write(tmp_path / "log")
+    assert main(["replay", str(log), "--to", replayed.responses_url, "--exchange", "req_a"]) == 1
+    shown = capsys.readouterr().out
+    assert "req_a  POST /v1/messages\n  status\n    - 200\n    + 401" in shown
+    for name in ("req_b", "req_c", "req_d"):
+        assert main(["replay", str(log), "--to", replayed.responses_url, "--exchange", name]) == 0
+    assert "left out: the request is not in the recording" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:5102", "ftp://x", "http://x:port"])
+def test_an_address_that_is_none_is_refused(recording: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(recording), f"--to={url}"]) == 2
+    assert "--to" in capsys.readouterr().err
+
+
+def test_no_gateway_at_all_is_a_difference(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (port,) = free_ports(1)
+    assert main(["replay", str(recording), "--to", f"http://127.0.0.1:{port}", "--exchange", "1"]) == 1
+    assert "none: ConnectionRefusedError" in capsys.readouterr().out
