@@ -37,7 +37,6 @@ TESTED_ELSEWHERE = {
     "gateway/exchange.py": "tests/routes/test_responses.py",
     "gateway/heads.py": "tests/test_server.py",
     "gateway/inbound.py": "tests/test_app.py",
-    "gateway/joining.py": "tests/routes/test_responses.py",
     "gateway/quirks.py": "tests/test_remedy.py",
     "gateway/relayed.py": "tests/routes/test_chat.py",
     "gateway/routes/health.py": "tests/test_app.py",

@@ -20,6 +20,7 @@ import orjson
 
 from gateway.replay.asked import Asked, Piece
 from gateway.replay.volatile import settled, settled_value
+from gateway.types import JSON
 
 Same = Callable[[Piece, Piece], bool]
 
@@ -135,10 +136,8 @@ def _apart(one: str, other: str) -> tuple[str, str]:
     return cut(one), cut(other)
 
 
-def _said(value: Any) -> Any:
+def _said(value: JSON) -> JSON | None:
     """Return what a model said, without what it thought: reasoning may come back sealed, or not at all."""
-    if not isinstance(value, dict):
-        return value
     if value.get("type") == "reasoning":
         return None
     thought = ("reasoning_content", "reasoning", "reasoning_details")

@@ -111,5 +111,7 @@ def test_input_items_have_positions_too() -> None:
     assert difference(one, other, in_position) is None
     strange = take_apart("POST", "/v1/x", b'{"messages": [7, {"role": "assistant"}, {"role": "user", "content": [3]}]}')
     assert difference(strange, strange, in_position) is None
+    texts = take_apart("POST", "/v1/x", b'{"input": [7]}')
+    assert difference(texts, texts, in_position) is None
     bare = take_apart("POST", "/v1/x", b'{"messages": [{"role": "user"}]}')
     assert difference(bare, bare, in_position) is None

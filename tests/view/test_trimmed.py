@@ -24,6 +24,12 @@ def test_long_texts_and_lists_are_cut() -> None:
     assert body["messages"][-1]["n"] == 899
 
 
+def test_short_lists_stay_whole_in_a_body_that_is_cut() -> None:
+    body, _ = trimmed_body(json.dumps({"a": [1, "x" * 9000, None]}).encode(), 5000)
+    assert body["a"][0] == 1
+    assert body["a"][2] is None
+
+
 def test_what_cannot_be_cut_is_text() -> None:
     raw = json.dumps({f"member{n}": n for n in range(5000)}).encode()
     body, _ = trimmed_body(raw, 1000)
