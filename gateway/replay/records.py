@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.jsonbody import load_upstream
 from gateway.recording.log import Attempt, Entry, Exchange, Log
 from gateway.replay.asked import Asked, Print, take_apart
 from gateway.replay.matching import Difference, Settled, difference, exact, in_position
+from gateway.types import JSON
 
 
 @dataclass(slots=True)
@@ -47,8 +49,8 @@ class Records:
     log: Log
     models: list[str] = field(default_factory=list)
     """Every model that is named, in the order of the log."""
-    listed: bytes | None = None
-    """The model list that a client was given, where one was recorded."""
+    listed: dict[str, JSON] = field(default_factory=dict)
+    """The models of the lists that clients were given, on either port."""
     _all: list[Record] = field(default_factory=list)
     _exact: dict[Print, list[Record]] = field(default_factory=dict)
     _settled: Settled = field(default_factory=Settled)
@@ -83,7 +85,7 @@ class Records:
     def _note_list(self, exchange: Exchange) -> None:
         request, answer = exchange.request, exchange.answer
         if request and request.method == "GET" and request.path.endswith("/models") and answer.status == 200:
-            self.listed = answer.body or self.listed
+            self.listed |= {str(entry["id"]): entry for entry in _entries(answer.body)}
 
     def attempt(self, record: Record) -> Attempt:
         """Read a record from the file."""
@@ -126,6 +128,15 @@ class Records:
         nearest = max(self._all, key=lambda record: _closeness(asked.print, record.print))
         recorded = self._asked(nearest)
         return Miss(nearest, difference(asked, recorded, in_position) or difference(asked, recorded, exact))
+
+
+def _entries(body: bytes) -> list[JSON]:
+    try:
+        told = load_upstream(body)
+    except ValueError:
+        return []
+    entries = told.get("data") if isinstance(told, dict) else None
+    return [one for one in entries if isinstance(one, dict) and "id" in one] if isinstance(entries, list) else []
 
 
 def _spoken(one: Print) -> Print:

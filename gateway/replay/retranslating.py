@@ -44,6 +44,7 @@ CLIENTS = {
     "/v1/chat/completions": CHAT,
 }
 _NAMES = re.compile(re.escape(NEAREST).encode() + rb'[^"]*')
+_SEALED = re.compile(r"\.(?:encrypted_content|signature)$")
 _ERROR_LIMIT = 64 * 1024
 _BOUNDLESS = Limits(1 << 40, 1 << 40, 1 << 40, 1 << 40)
 """What the recording gateway let through is not refused here."""
@@ -91,13 +92,24 @@ def compare(exchange: Exchange, memory: Memory) -> list[Difference]:
     if attempt is None or attempt.request is None:
         return _refused(exchange)
     if "model_profile" not in attempt.request.line:
-        told = Told(attempt.answer.status or 502, attempt.answer.body, attempt.answer.is_stream)
-        return compare_answers(exchange, told) if attempt.answer.status else []
+        return _relayed(exchange, attempt.answer)
     return _Anew(exchange, memory).differences()
 
 
-def compare_answers(exchange: Exchange, told: Told) -> list[Difference]:
-    """Return what differs between the recorded answer of an exchange and another one."""
+def _relayed(exchange: Exchange, upstream: Answer) -> list[Difference]:
+    """What the upstream said must have passed as it was; of an answer that broke, what came of it."""
+    broken = upstream.end not in ("complete", "closed")
+    if upstream.status is None or (broken and exchange.answer.status != upstream.status):
+        raise NotComparable("the gateway answered it itself")
+    told = Told(upstream.status, body_of(upstream), upstream.is_stream)
+    return compare_answers(exchange, told, partly=broken)
+
+
+def compare_answers(exchange: Exchange, told: Told, *, partly: bool = False) -> list[Difference]:
+    """Return what differs between the recorded answer of an exchange and another one.
+
+    `partly`: only as far as both go, as where the client left.
+    """
     answer = exchange.answer
     if answer.status is None:
         return []
@@ -105,8 +117,7 @@ def compare_answers(exchange: Exchange, told: Told) -> list[Difference]:
         return [Difference("status", str(answer.status), f"{told.status} {told.body[:200].decode('utf-8', 'replace')}")]
     recorded = events(_without_names(answer.status, body_of(answer)), answer.is_stream)
     now = events(_without_names(told.status, told.body), told.is_stream)
-    if exchange.answer.end in (None, "client_gone"):
-        # As far as the client saw it, or the upstream was heard.
+    if partly or exchange.answer.end in (None, "client_gone"):
         shorter = min(len(recorded), len(now))
         recorded, now = recorded[:shorter], now[:shorter]
     return differences(recorded, now)
@@ -254,11 +265,17 @@ class _Anew:
 
         return min((NO_QUIRK, learnt), key=count)
 
-    def _dropped(self, now: tuple[str, ...]) -> list[Difference]:
+    def _dropped(self, dropped: tuple[str, ...]) -> list[Difference]:
         recorded = self._exchange.answer.line.get("dropped")
-        if not isinstance(recorded, list) or list(now) == recorded:
+        if not isinstance(recorded, list):
             return []
-        return [Difference("dropped members", ", ".join(map(str, recorded)), ", ".join(now) or "none")]
+        # An envelope that the recording gateway could not open was dropped there; here none is opened.
+        left, now = (
+            [str(place) for place in places if not _SEALED.search(str(place))] for places in (recorded, dropped)
+        )
+        return (
+            [] if left == now else [Difference("dropped members", ", ".join(left) or "none", ", ".join(now) or "none")]
+        )
 
     def _answer(self, bridge: Bridge, attempt: Attempt) -> Told:
         answer = self._exchange.answer

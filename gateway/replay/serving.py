@@ -59,9 +59,11 @@ class Player:
         return script(exchange, exchange.attempt(found.record.attempt))
 
     def models(self) -> bytes:
-        """Return the model list: the one that was recorded, else the models that the recording names."""
-        names = [{"id": name, "object": "model", "owned_by": "recording"} for name in self.records.models]
-        return self.records.listed or dump({"object": "list", "data": names})
+        """Return the models of the lists that were recorded, and those that only requests name."""
+        entries = dict(self.records.listed)
+        for name in self.records.models:
+            entries.setdefault(name, {"id": name, "object": "model", "owned_by": "recording"})
+        return dump({"object": "list", "data": list(entries.values())})
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):

@@ -27,7 +27,7 @@ def asked(text: str, **more: Any) -> Asked:
 def records(tmp_path: Path) -> Iterator[Records]:
     tape = Tape()
     tape.request("req_0", None, "/v1/models")
-    tape.told("req_0", [b'{"data": []}'], headers=WHOLE)
+    tape.told("req_0", [b'{"data": [{"id": "n"}]}'], headers=WHOLE)
     for id, text, more in (
         ("req_1", "again", {}),
         ("req_2", "again", {}),
@@ -85,7 +85,7 @@ def test_a_miss_names_the_nearest_record_and_the_matcher(records: Records) -> No
 
 def test_what_is_listed_is_known(records: Records) -> None:
     assert records.models == ["m"]
-    assert records.listed == b'{"data": []}'
+    assert records.listed == {"n": {"id": "n"}}
     assert len(records) == 7
 
 

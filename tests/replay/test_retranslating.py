@@ -15,6 +15,7 @@ from gateway.replay.retranslating import Memory, NotComparable, compare, model_o
 from tests.support.recordings import WHOLE, Tape
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+RECORDINGS = sorted((GOLDEN / "recordings").glob("*.jsonl"))
 CASES = [case for pair in ("responses-chat", "messages-chat") for case in sorted((GOLDEN / pair).iterdir())]
 
 
@@ -36,6 +37,13 @@ def test_golden_cases_translate_as_they_did(tmp_path: Path) -> None:
         tape.golden(f"req_{number}", case)
     found = differences(tape, tmp_path)
     assert {case.name: one for case, one in zip(CASES, found, strict=True) if one} == {}
+
+
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.stem)
+def test_committed_recordings_translate_as_they_did(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Made by the real gateway (`make record-fixtures`); a change that is meant needs them made anew."""
+    code = main(["replay", str(recording), "--retranslate"])
+    assert code == 0, capsys.readouterr().out
 
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -192,6 +200,20 @@ def test_relayed_exchanges_are_compared_as_they_passed(tmp_path: Path) -> None:
     first, second = differences(tape, tmp_path)
     assert first == []
     assert [one[1:] for one in second] == [('"no"', '"yo"')]
+
+
+def test_a_relayed_answer_that_broke_is_compared_as_far_as_it_came(tmp_path: Path) -> None:
+    tape = Tape()
+    for id, status, told in (("req_1", 200, [FRAME, b'data: {"error": {}}\n\n']), ("req_2", 502, [b"{}"])):
+        tape.request(id, ASKED)
+        tape.asked(id, ASKED)
+        tape.answered(id, [FRAME], end="upstream_cut", error="It broke.")
+        tape.told(id, told, status=status, end="upstream_cut")
+    tape.request("req_3", ASKED)
+    tape.asked("req_3", ASKED)
+    tape.add("upstream-response-end", "req_3", attempt=1, end="unreachable")
+    tape.told("req_3", [b"{}"], status=502)
+    assert differences(tape, tmp_path) == [[], *["the gateway answered it itself"] * 2]
 
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:

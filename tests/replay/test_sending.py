@@ -76,11 +76,12 @@ def test_what_differs_is_shown(
     tape.request("req_c", {"model": "m"})
     tape.request("req_d", {"model": "m"})
     tape.told("req_d", [b"x"], lost=1)
+    tape.request("req_e", None, "/v1/models")
     log = tape.write(tmp_path / "log")
     assert main(["replay", str(log), "--to", replayed.responses_url, "--exchange", "req_a"]) == 1
     shown = capsys.readouterr().out
     assert "req_a  POST /v1/messages\n  status\n    - 200\n    + 401" in shown
-    for name in ("req_b", "req_c", "req_d"):
+    for name in ("req_b", "req_c", "req_d", "req_e"):
         assert main(["replay", str(log), "--to", replayed.responses_url, "--exchange", name]) == 0
     assert "left out: the request is not in the recording" in capsys.readouterr().out
 

@@ -162,13 +162,15 @@ def test_models_are_those_of_the_recording(serve: Serve) -> None:
     assert connection.getresponse().status == 404
 
 
-def test_a_recorded_list_is_given_as_it_was(serve: Serve) -> None:
+def test_recorded_lists_are_joined(serve: Serve) -> None:
     tape = recorded(b"x")
-    tape.request("req_2", None, "/v1/models")
-    tape.told("req_2", [b'{"data": [{"id": "n"}]}'], headers=WHOLE)
+    for id, body in (("req_2", b'{"data": [{"id": "n", "x": 1}, 3]}'), ("req_3", b'{"data": 3}'), ("req_4", b"<html>")):
+        tape.request(id, None, "/v1/models")
+        tape.told(id, [body], headers=WHOLE)
     connection = connect(serve(tape))
     connection.request("GET", "/v1/models")
-    assert connection.getresponse().read() == b'{"data": [{"id": "n"}]}'
+    listed = json.loads(connection.getresponse().read())["data"]
+    assert listed == [{"id": "n", "x": 1}, {"id": "m", "object": "model", "owned_by": "recording"}]
 
 
 def test_bodyless_answers_have_no_body(serve: Serve) -> None:
