@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from gateway.bodies import decode
+from gateway.errors import GatewayError
 from gateway.http1 import Headers
 from gateway.recording import format
 from gateway.recording.format import FormatError, UnknownVersion, parse_line, raw_payload
@@ -24,6 +26,9 @@ from gateway.types import JSON
 
 Progress = Callable[[int], None]
 """Is told how many further bytes have been read."""
+
+_PLAIN_LIMIT = 256 * 1024 * 1024
+"""Most that a body may be when it is decompressed, in bytes."""
 
 _OWNER = re.compile(
     rb'\{"v":1,"timestamp":"[^"\\]*","offset":[\d.eE+-]+,"direction":"[a-z-]+","port":\d+,"request_id":"([^"\\]+)"[,}]'
@@ -80,6 +85,21 @@ class Answer:
     def body(self) -> bytes:
         """All of the body that came."""
         return b"".join(chunk.data for chunk in self.chunks)
+
+    @property
+    def is_compressed(self) -> bool:
+        """The body was compressed on its way."""
+        return (self.header("content-encoding") or "identity").strip().lower() != "identity"
+
+    @property
+    def plain_body(self) -> bytes:
+        """All of the body, decompressed where that is possible."""
+        if not self.is_compressed:
+            return self.body
+        try:
+            return decode(self.body, (self.header("content-encoding") or "").strip().lower(), _PLAIN_LIMIT)
+        except GatewayError:
+            return self.body
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header; `name` in lower case."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.jsonbody import load_upstream
 from gateway.recording.log import Exchange, Log, LogError
 from gateway.replay.report import chosen
-from gateway.replay.retranslating import NotComparable, body_of, client_dialect
+from gateway.replay.retranslating import NotComparable, client_dialect
 from gateway.replay.sending import sent_headers
 
 
@@ -74,9 +74,9 @@ def golden(exchange: Exchange, folder: Path) -> Path:
         _write_json(folder / "upstream_request.json", last.request.body)
         for name, answer in (("upstream", last.answer), ("client", exchange.answer)):
             if answer.is_stream:
-                (folder / f"{name}.sse").write_bytes(body_of(answer))
+                (folder / f"{name}.sse").write_bytes(answer.plain_body)
             else:
-                _write_json(folder / f"{name}.json", body_of(answer))
+                _write_json(folder / f"{name}.json", answer.plain_body)
     except OSError as exc:
         raise LogError(f"{folder}: {exc.strerror}") from None
     return folder

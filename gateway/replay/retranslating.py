@@ -18,7 +18,6 @@ import orjson
 
 from gateway import joining
 from gateway.asking import NEAREST, explain_missing_model
-from gateway.bodies import decode
 from gateway.bridge import Bridge
 from gateway.dialects import Dialect, Translation
 from gateway.dialects.registry import CHAT, COMPACTION, MESSAGES, RESPONSES
@@ -101,7 +100,7 @@ def _relayed(exchange: Exchange, upstream: Answer) -> list[Difference]:
     broken = upstream.end not in ("complete", "closed")
     if upstream.status is None or (broken and exchange.answer.status != upstream.status):
         raise NotComparable("the gateway answered it itself")
-    told = Told(upstream.status, body_of(upstream), upstream.is_stream)
+    told = Told(upstream.status, upstream.plain_body, upstream.is_stream)
     return compare_answers(exchange, told, partly=broken)
 
 
@@ -115,7 +114,7 @@ def compare_answers(exchange: Exchange, told: Told, *, partly: bool = False) -> 
         return []
     if answer.status != told.status:
         return [Difference("status", str(answer.status), f"{told.status} {told.body[:200].decode('utf-8', 'replace')}")]
-    recorded = events(_without_names(answer.status, body_of(answer)), answer.is_stream)
+    recorded = events(_without_names(answer.status, answer.plain_body), answer.is_stream)
     now = events(_without_names(told.status, told.body), told.is_stream)
     if partly or exchange.answer.end in (None, "client_gone"):
         shorter = min(len(recorded), len(now))
@@ -126,17 +125,6 @@ def compare_answers(exchange: Exchange, told: Told, *, partly: bool = False) -> 
 def _without_names(status: int, body: bytes) -> bytes:
     """Leave out which models are near one that does not exist: that depends on the list."""
     return _NAMES.sub(b"", body) if status == 404 else body
-
-
-def body_of(answer: Answer) -> bytes:
-    """Return an answer's body, decompressed."""
-    encoding = (answer.header("content-encoding") or "identity").strip().lower()
-    if encoding == "identity":
-        return answer.body
-    try:
-        return decode(answer.body, encoding, 1 << 30)
-    except GatewayError:
-        return answer.body
 
 
 def model_of(profile: JSON) -> Model:
@@ -338,7 +326,7 @@ def _fault(answer: Answer) -> GatewayError:
 def _error_of(answer: Answer) -> Any:
     if answer.status is not None and answer.status < 400:
         return UpstreamProtocol(f"The upstream answered with status {answer.status}, which is no answer here.")
-    error = read_error(answer.status or 502, dict(answered_bridged(answer.headers)), body_of(answer)[:_ERROR_LIMIT])
+    error = read_error(answer.status or 502, dict(answered_bridged(answer.headers)), answer.plain_body[:_ERROR_LIMIT])
     return explain_missing_model(error, [])
 
 

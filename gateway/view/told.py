@@ -118,7 +118,7 @@ def _said(exchange: Exchange) -> JSON:
         return {}
     opened = bool((last.request.line.get("model_profile") or {}).get("think_opened_by_template"))
     answer = last.answer
-    return assembled(last.request.path, answer.body, streamed=answer.is_stream, think_opened=opened)
+    return assembled(last.request.path, answer.plain_body, streamed=answer.is_stream, think_opened=opened)
 
 
 def _changes(exchange: Exchange) -> JSON | None:
@@ -175,21 +175,17 @@ def _attempt(attempt: Attempt, began: float, limit: int) -> JSON:
 
 def _answer(answer: Answer, began: float, limit: int) -> JSON:
     marks = [[round(chunk.offset - began, 6), len(chunk.data)] for chunk in answer.chunks]
-    whole = answer.body
-    body: Any
-    if answer.is_stream:
-        body, size = _pieces(answer, began, limit), len(whole)
-    else:
-        body, size = trimmed_body(whole, limit)
+    in_pieces = answer.is_stream and not answer.is_compressed
+    body = _pieces(answer, began, limit) if in_pieces else trimmed_body(answer.plain_body, limit)[0]
     return {
         "at": None if answer.offset is None else round(answer.offset - began, 6),
         "status": answer.status,
         "headers": answer.headers,
         "marks": _thinned(marks),
         "chunks": len(marks),
-        "stream": answer.is_stream,
+        "stream": in_pieces,
         "body": body,
-        "size": size,
+        "size": sum(size for _, size in marks),
         "end": answer.end,
         "ended": None if answer.ended is None else round(answer.ended - began, 6),
         "error": answer.line.get("error"),

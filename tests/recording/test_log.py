@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,26 @@ def test_exchanges_come_in_the_order_in_which_they_began(tmp_path: Path) -> None
     assert second.answer.line["output_tokens"] == 3
     offsets = [chunk.offset for chunk in first.last.answer.chunks]
     assert offsets == sorted(offsets)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "sent", "plain"),
+    [
+        ("gzip", gzip.compress(b"hello"), b"hello"),
+        ("gzip", b"cut", b"cut"),
+        ("identity", b"x", b"x"),
+        ("odd", b"x", b"x"),
+    ],
+)
+def test_a_compressed_body_is_read_plain_where_it_can_be(
+    tmp_path: Path, encoding: str, sent: bytes, plain: bytes
+) -> None:
+    made = Tape()
+    made.told("req_1", [sent[:2], sent[2:]], headers=[["content-encoding", encoding]])
+    with Log.open(made.write(tmp_path / "log")) as log:
+        (one,) = log.exchanges()
+    assert one.answer.plain_body == plain
+    assert one.answer.body == sent
 
 
 @pytest.mark.parametrize("size", range(2, 120, 13))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 from gateway.recording.log import Log
 from gateway.view.told import ROW, Told, told
-from tests.support.recordings import WHOLE, Tape
+from tests.support.recordings import STREAM, WHOLE, Tape
 
 ASKED = {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "Tell me"}]}]}
 FRAME = b'data: {"choices":[{"index":0,"delta":{"content":"yo "},"finish_reason":null}]}\n\n'
@@ -100,3 +101,14 @@ def test_a_long_answer_fits_the_limit(tmp_path: Path) -> None:
     assert sum(size for _, size in answer["marks"]) == 4000 * len(FRAME)
     assert answer["body"][-1][1].endswith("more chunks)")
     assert len(json.dumps(one.detail)) < 80_000
+
+
+def test_a_compressed_stream_is_shown_plain(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.request("req_1", ASKED)
+    tape.asked("req_1", ASKED)
+    tape.answered("req_1", [gzip.compress(FRAME + LAST)], headers=[*STREAM, ["content-encoding", "gzip"]])
+    (one,) = tell(tape, tmp_path)
+    answer = one.detail["attempts"][0]["answer"]
+    assert (answer["stream"], answer["body"]) == (False, (FRAME + LAST).decode())
+    assert one.detail["said"]["text"] == "yo "
