@@ -14,6 +14,9 @@ from typing import Any
 
 from gateway.types import JSON
 
+_ALIKE = (4, 2, 1, 0)
+"""Of several places with the same value, that one is meant whose last so many names are the same."""
+
 MOST = 120
 """Lines of each kind that are shown."""
 
@@ -29,17 +32,18 @@ def changes(client: Any, upstream: Any) -> JSON:
     same = {place for place, value in ours.items() if place in theirs and theirs[place] == value}
     gone = {place: value for place, value in ours.items() if place not in same}
     new = {place: value for place, value in theirs.items() if place not in same}
-    places: dict[Any, list[str]] = {}
-    for place, value in reversed(new.items()):
-        if value not in _PLAIN:
-            places.setdefault((type(value), value), []).append(place)
     moved: Counter[tuple[str, str]] = Counter()
-    for place, value in list(gone.items()):
-        found = places.get((type(value), value))
-        if found:
-            to = found.pop()
-            moved[_way(_line(place), _line(to))] += 1
-            del gone[place], new[to]
+    for alike in _ALIKE:
+        places: dict[Any, list[str]] = {}
+        for place, value in reversed(new.items()):
+            if value not in _PLAIN:
+                places.setdefault((type(value), value, _end(place, alike)), []).append(place)
+        for place, value in list(gone.items()):
+            found = places.get((type(value), value, _end(place, alike)))
+            if found:
+                to = found.pop()
+                moved[_way(_line(place), _line(to))] += 1
+                del gone[place], new[to]
     return {
         "same": len(same),
         "moved": [[*pair, count] for pair, count in moved.most_common(MOST)],
@@ -73,6 +77,10 @@ def _summed(leaves: dict[str, Any]) -> list[list[Any]]:
 
 def _line(place: str) -> str:
     return _INDEX.sub("[*]", place)
+
+
+def _end(place: str, names: int) -> tuple[str, ...]:
+    return tuple(_line(place).split(".")[-names:]) if names else ()
 
 
 def _way(place: str, to: str) -> tuple[str, str]:

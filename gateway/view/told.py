@@ -31,7 +31,7 @@ class Told(NamedTuple):
 
 ROW = (
     *("id", "time", "port", "method", "path", "model", "status", "input", "output", "first", "duration", "end"),
-    *("warnings", "attempts", "said"),
+    *("warnings", "dropped", "attempts", "said"),
 )
 """What stands at which place of a row."""
 
@@ -49,6 +49,7 @@ def told(exchange: Exchange, limit: int) -> Told:
         "attempts": [_attempt(attempt, began, part) for attempt in exchange.attempts],
         "said": {name: trimmed_text(one.encode(), part) if isinstance(one, str) else one for name, one in said.items()},
         "changes": _changes(exchange),
+        "dropped": _dropped(exchange),
         "warnings": warnings,
     }
     return Told(_row(exchange, began, said, warnings), detail)
@@ -89,6 +90,7 @@ def _row(exchange: Exchange, began: float, said: JSON, warnings: list[str]) -> l
         duration,
         answer.end,
         len(warnings),
+        len(_dropped(exchange)),
         len(exchange.attempts),
         f"{_question(body)} {said.get('text') or ''}"[: 2 * _HAY],
     ]
@@ -130,9 +132,13 @@ def _changes(exchange: Exchange) -> JSON | None:
     return changes(_loaded(exchange.request), _loaded(last.request))
 
 
+def _dropped(exchange: Exchange) -> list[str]:
+    return [str(place) for place in exchange.answer.line.get("dropped") or ()]
+
+
 def _warnings(exchange: Exchange, said: JSON) -> list[str]:
     line = exchange.answer.line
-    found = [f"{name} was dropped by the translation" for name in line.get("dropped") or ()]
+    found: list[str] = []
     if line.get("lost"):
         found.append(f"{line['lost']} records of this exchange were lost")
     if exchange.request is None:

@@ -62,11 +62,12 @@
     const time = cell(clock(of(row, "time")), "time");
     time.append(make("span", `port ${of(row, "port") ?? "–"}`, "under"));
     const model = make("td");
-    model.append(make("span", of(row, "model") ?? "", "model"), make("span", `${of(row, "method") ?? ""} ${of(row, "path") ?? of(row, "id")}`, "under"));
+    model.append(make("span", of(row, "model") ?? "", "model"), make("span", `${of(row, "method") === "POST" ? "" : of(row, "method") ?? ""} ${of(row, "path") ?? of(row, "id")}`, "under"));
     const end = make("td", undefined, "marks");
     end.append(make("span", of(row, "status") ?? "–", `mark ${statusKind(of(row, "status"))}`), " ");
     if (of(row, "end") !== "complete") end.append(make("span", words(of(row, "end")), `mark ${endKind(of(row, "end"))}`), " ");
-    if (of(row, "warnings")) end.append(make("span", `⚠ ${of(row, "warnings")}`, "mark warn"));
+    if (of(row, "warnings")) end.append(make("span", `⚠ ${of(row, "warnings")}`, "mark warn"), " ");
+    if (of(row, "dropped")) end.append(make("span", `${of(row, "dropped")} dropped`, "mark soft"));
     const tokens = cell(`${number(of(row, "input"))} in`, "number");
     tokens.append(make("span", `${number(of(row, "output"))} out`, "under"));
     const duration = cell(milliseconds(of(row, "duration")), "number");
@@ -147,6 +148,7 @@
       notice.append(list);
       box.append(notice);
     }
+    if (detail.dropped.length) box.append(make("p", `Dropped by the translation: ${detail.dropped.join(", ")}`, "quiet dropped"));
     const picture = make("div", undefined, "timeline");
     box.append(picture);
     const redraw = () => picture.replaceChildren(timeline(detail, Math.max(280, picture.clientWidth)));
@@ -471,7 +473,10 @@
     const step = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
     if (step) { event.preventDefault(); move(step); }
   });
-  new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) buildMore(); }, { root: at("scroll"), rootMargin: "600px" }).observe(at("more"));
+  at("scroll").addEventListener("scroll", () => {
+    const { scrollHeight, scrollTop, clientHeight } = at("scroll");
+    if (scrollHeight - scrollTop - clientHeight < 800) buildMore();
+  });
   const named = rows.findIndex((row) => of(row, "id") === decodeURIComponent(location.hash.slice(1)));
   if (rows.length) show(named < 0 ? shown[0] : named);
 })();

@@ -44,6 +44,13 @@ def test_equal_values_go_one_to_one() -> None:
     assert (found["moved"], found["left_out"]) == ([["a[*]", "b[*]", 1]], [["a[*]", "twice", 1]])
 
 
+def test_the_place_that_ends_alike_is_meant() -> None:
+    found = changes(
+        {"a": {"type": "string"}, "b": {"kind": "string"}}, {"x": {"b": {"kind": "string"}, "a": {"type": "string"}}}
+    )
+    assert found["moved"] == [["a.…", "x.a.…", 1], ["b.…", "x.b.…", 1]]
+
+
 def test_lines_and_values_are_bounded() -> None:
     deep: Any = "x"
     for _ in range(60):

@@ -46,12 +46,14 @@ def test_a_row_has_what_the_log_says(tmp_path: Path) -> None:
         "first": 5.5,
         "duration": 60.5,
         "end": "complete",
-        "warnings": 2,
+        "warnings": 1,
+        "dropped": 1,
         "attempts": 1,
         "said": "Tell me yo ",
     }
     detail = one.detail
-    assert detail["warnings"] == ["seed was dropped by the translation", "2 records of this exchange were lost"]
+    assert detail["warnings"] == ["2 records of this exchange were lost"]
+    assert detail["dropped"] == ["seed"]
     assert detail["said"]["text"] == "yo "
     assert detail["client"]["body"] == ASKED
     assert detail["changes"]["same"] == -1
