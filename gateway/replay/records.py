@@ -9,7 +9,7 @@ from typing import NamedTuple
 from gateway.jsonbody import load_upstream
 from gateway.recording.log import Attempt, Entry, Exchange, Log
 from gateway.replay.asked import Asked, Print, take_apart
-from gateway.replay.matching import Difference, Settled, difference, exact, in_position
+from gateway.replay.matching import Difference, Same, Trait, Traits, difference, exact, in_position, settled
 from gateway.types import JSON
 
 
@@ -53,7 +53,7 @@ class Records:
     """The models of the lists that clients were given, on either port."""
     _all: list[Record] = field(default_factory=list)
     _exact: dict[Print, list[Record]] = field(default_factory=dict)
-    _settled: Settled = field(default_factory=Settled)
+    _traits: Traits = field(default_factory=Traits)
 
     @classmethod
     def of(cls, log: Log, progress: Callable[[int], None] | None = None) -> Records:
@@ -76,6 +76,7 @@ class Records:
             return
         request = attempt.request
         asked = take_apart(request.method, request.target, request.body)
+        self._traits.learn((*asked.messages, *asked.tools))
         record = Record(entry, attempt.number, asked.print)
         self._all.append(record)
         self._exact.setdefault(_spoken(record.print), []).append(record)
@@ -101,33 +102,49 @@ class Records:
         if found:
             return Found(_next(_fitting(asked, found)), "exact")
         near = [record for record in self._all if _same_place(record.print, asked.print)]
-        for likeness, same in (("settled", self._settled.same), ("position", in_position)):
-            matching = [record for record in near if difference(asked, self._asked(record), same) is None]
+        messages, tools = ([self._traits.of(piece) for piece in pieces] for pieces in (asked.messages, asked.tools))
+        for likeness, same in (("settled", settled), ("position", in_position)):
+            matching = [record for record in near if self._match(messages, tools, record.print, same)]
             if matching:
-                return Found(_next(_fitting(asked, self._nearest(asked, matching))), likeness)
-        return self._miss(asked)
+                return Found(_next(_fitting(asked, self._nearest(messages, matching))), likeness)
+        return self._miss(asked, messages)
+
+    def _match(self, messages: list[Trait], tools: list[Trait], recorded: Print, same: Same) -> bool:
+        """Tell whether messages and tools match; of `_same_place` are all that come here."""
+        return (
+            len(tools) == len(recorded.tools)
+            and all(map(same, messages, self._traits.known(recorded.messages)))
+            and all(map(same, tools, self._traits.known(recorded.tools)))
+        )
+
+    def _nearest(self, messages: list[Trait], records: list[Record]) -> list[Record]:
+        """Return those that share the most messages with a request."""
+        if len(records) < 2:
+            return records
+        shared = [sum(map(settled, messages, self._traits.known(record.print.messages))) for record in records]
+        return [record for record, count in zip(records, shared, strict=True) if count == max(shared)]
+
+    def _miss(self, asked: Asked, messages: list[Trait]) -> Miss:
+        if not self._all:
+            return Miss(None, None)
+        said = {trait.settled for trait in messages}
+        nearest = max(self._all, key=lambda record: self._closeness(asked.print, said, record.print))
+        recorded = self._asked(nearest)
+        found = difference(asked, recorded, in_position, self._traits) or difference(
+            asked, recorded, exact, self._traits
+        )
+        return Miss(nearest, found)
 
     def _asked(self, record: Record) -> Asked:
         request = self.attempt(record).request
         return take_apart(request.method, request.target, request.body) if request else Asked("", None, (), (), 0)
 
-    def _nearest(self, asked: Asked, records: list[Record]) -> list[Record]:
-        """Return those that share the most messages with a request."""
-        if len(records) < 2:
-            return records
-        shared = [self._shared(asked, self._asked(record)) for record in records]
-        return [record for record, count in zip(records, shared, strict=True) if count == max(shared)]
-
-    def _shared(self, asked: Asked, recorded: Asked) -> int:
-        pairs = zip(asked.messages, recorded.messages, strict=False)
-        return sum(self._settled.same(one, other) for one, other in pairs)
-
-    def _miss(self, asked: Asked) -> Miss:
-        if not self._all:
-            return Miss(None, None)
-        nearest = max(self._all, key=lambda record: _closeness(asked.print, record.print))
-        recorded = self._asked(nearest)
-        return Miss(nearest, difference(asked, recorded, in_position) or difference(asked, recorded, exact))
+    def _closeness(self, asked: Print, said: set[int], recorded: Print) -> tuple[bool, bool, int, int, int]:
+        """Return how near a record is: by path, by model, by what is said in both, by how long it is."""
+        shared = len(said & {trait.settled for trait in self._traits.known(recorded.messages)})
+        length = -abs(len(asked.messages) - len(recorded.messages))
+        tools = len(set(asked.tools) & set(recorded.tools))
+        return asked.operation == recorded.operation, _same_model(asked, recorded), shared, length, tools
 
 
 def _entries(body: bytes) -> list[JSON]:
@@ -145,11 +162,11 @@ def _spoken(one: Print) -> Print:
 
 
 def _same_place(one: Print, other: Print) -> bool:
-    return (
-        one.operation == other.operation
-        and (one.model or "").lower() == (other.model or "").lower()
-        and len(one.messages) == len(other.messages)
-    )
+    return one.operation == other.operation and _same_model(one, other) and len(one.messages) == len(other.messages)
+
+
+def _same_model(one: Print, other: Print) -> bool:
+    return (one.model or "").lower() == (other.model or "").lower()
 
 
 def _fitting(asked: Asked, records: list[Record]) -> list[Record]:
@@ -166,12 +183,3 @@ def _next(records: Iterable[Record]) -> Record:
     assert record is not None
     record.served = True
     return record
-
-
-def _closeness(asked: Print, recorded: Print) -> tuple[bool, bool, int, int, int]:
-    """Return how near a record is: by path, by model, by the messages that are the same, by their number."""
-    shared = len(set(asked.messages) & set(recorded.messages))
-    tools = len(set(asked.tools) & set(recorded.tools))
-    length = -abs(len(asked.messages) - len(recorded.messages))
-    model = (asked.model or "").lower() == (recorded.model or "").lower()
-    return asked.operation == recorded.operation, model, shared, length, tools

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.replay.asked import Asked, take_apart
-from gateway.replay.matching import Settled, difference, exact, in_position
+from gateway.replay.matching import Difference, Same, Traits, exact, in_position, settled
+from gateway.replay.matching import difference as first_difference
 
 JSON = dict[str, Any]
 
@@ -22,6 +23,10 @@ TOOLS = [{"type": "function", "function": {"name": "sh", "description": "runs"}}
 
 def asked(*messages: JSON, path: str = "/v1/chat/completions", **body: Any) -> Asked:
     return take_apart("POST", path, json.dumps({"model": "m", "messages": messages, "tools": TOOLS, **body}).encode())
+
+
+def difference(one: Asked, other: Asked, same: Same) -> Difference | None:
+    return first_difference(one, other, same, Traits())
 
 
 THREAD = asked(SYSTEM, USER, ASSISTANT, RESULT)
@@ -38,7 +43,7 @@ def test_the_same_request_has_no_difference() -> None:
 def test_another_folder_and_day_are_settled() -> None:
     other = asked(said(SYSTEM, "You are in /tmp/b/c.\nToday is 2027-01-01.\nBe brief."), USER, ASSISTANT, RESULT)
     assert difference(THREAD, other, exact) is not None
-    assert difference(THREAD, other, Settled().same) is None
+    assert difference(THREAD, other, settled) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_another_folder_and_day_are_settled() -> None:
     ],
 )
 def test_the_same_place_of_the_same_conversation(other: Asked) -> None:
-    assert difference(THREAD, other, Settled().same) is not None
+    assert difference(THREAD, other, settled) is not None
     assert difference(THREAD, other, in_position) is None
 
 
