@@ -8,6 +8,7 @@ from gateway.jsonbody import dump, load_upstream
 
 _STEPS = ((20_000, 400), (4_000, 200), (1_000, 80), (300, 40), (80, 12))
 """Longest text in characters and longest list, one step after the other until all fits."""
+_LARGE = (str, dict, list)
 
 
 def trimmed_body(raw: bytes | None, limit: int) -> tuple[Any, int]:
@@ -22,7 +23,8 @@ def trimmed_body(raw: bytes | None, limit: int) -> tuple[Any, int]:
         return trimmed_text(raw, limit), len(raw)
     if len(raw) <= limit:
         return value, len(raw)
-    for text, items in _STEPS:
+    # The first steps would be in vain where far too much is there.
+    for text, items in _STEPS[min(len(_STEPS) - 1, (len(raw) // limit).bit_length() // 3) :]:
         small = _small(value, text, items)
         if len(dump(small)) <= limit:
             return small, len(raw)
@@ -38,11 +40,12 @@ def trimmed_text(raw: bytes, limit: int) -> str:
 
 
 def _small(value: Any, text: int, items: int) -> Any:
-    if isinstance(value, str):
+    kind = type(value)
+    if kind is str:
         return value if len(value) <= text else f"{value[:text]}… ({len(value) - text:,} more characters)"
-    if isinstance(value, dict):
-        return {name: _small(one, text, items) for name, one in value.items()}
-    if isinstance(value, list):
+    if kind is dict:
+        return {name: _small(one, text, items) if type(one) in _LARGE else one for name, one in value.items()}
+    if kind is list:
         if len(value) <= items:
             return [_small(one, text, items) for one in value]
         # The end of a conversation says more than its middle.
