@@ -80,6 +80,9 @@ def run(log: Log, given: argparse.Namespace) -> int:
                 report.add(exchange, compare(exchange, memory))
             except NotComparable as reason:
                 report.skip(str(reason))
+            except Exception as error:  # a fault of a translator is what is looked for here
+                fault = f"{type(error).__name__}: {error}"
+                report.add(exchange, [Difference("translation", f"status {exchange.answer.status}", fault)])
             progress.add()
     return report.end()
 

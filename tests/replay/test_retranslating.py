@@ -274,3 +274,13 @@ def test_the_command_tells_what_differs(tmp_path: Path, capsys: pytest.CaptureFi
     assert shown.endswith("1 exchanges compared, 1 differs\n")
     assert main(["replay", str(log), "--retranslate", "--exchange", "9"]) == 2
     assert "no exchange '9'; there are 1" in capsys.readouterr().err
+
+
+def test_a_translator_that_fails_is_a_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tape = Tape()
+    tape.request("req_1", b"{broken", "/v1/responses")
+    tape.asked("req_1", SENT, model_profile={"id": "m"})
+    tape.answered("req_1", [FRAME])
+    tape.told("req_1", [b"x"])
+    assert main(["replay", str(tape.write(tmp_path / "log")), "--retranslate"]) == 1
+    assert "    + RequestError: The request body is not valid JSON" in capsys.readouterr().out

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.support.upstream import Upstream
 JSON = dict[str, Any]
 
 RECORDINGS = ROOT / "tests" / "golden" / "recordings"
+MODELS = RECORDINGS / "models.json"
 MODEL = "test/coder"
 
 _TOO_LONG = (
@@ -47,9 +47,7 @@ def recording(path: Path, **settings: str) -> Iterator[tuple[Gateway, Upstream]]
     with tempfile.TemporaryDirectory() as folder, Upstream() as upstream:
         upstream.lists({"id": MODEL, "object": "model", "context_length": 100000})
         log = Path(folder) / "log"
-        models = Path(folder) / "models.json"
-        models.write_text(json.dumps({"models": [{"id": MODEL, "reasoning_levels": ["low", "high"]}]}))
-        with Gateway(upstream.url, LOG_FILE=str(log), MODELS_FILE=str(models), **settings) as gateway:
+        with Gateway(upstream.url, LOG_FILE=str(log), MODELS_FILE=str(MODELS), **settings) as gateway:
             yield gateway, upstream
         path.write_bytes(log.read_bytes())
 
