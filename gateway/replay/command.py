@@ -74,7 +74,8 @@ def serve(log: Log, given: argparse.Namespace) -> int:
     with server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         rhythm = {0.0: "at once", 1.0: "in the recorded rhythm"}.get(player.speed, f"{player.speed:g} times as fast")
-        print(f"{len(records)} recorded answers, {rhythm}: {server.url}", flush=True)
+        hint = " (start the gateway with --backend-api responses)" if log.head.get("backend_api") == "responses" else ""
+        print(f"{len(records)} recorded answers, {rhythm}: {server.url}{hint}", flush=True)
         _wait_for_the_end()
         server.shutdown()
     return 0
@@ -104,6 +105,7 @@ def _parser() -> Parser:
     parser.add_argument("log", metavar="LOG", help="the recording (what --log PATH wrote)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--to", metavar="URL", help="send the requests to a gateway, show what differs")
+    parser.add_argument("--chat-to", metavar="URL", help="with --to: where requests of the recorded chat port go")
     what.add_argument(
         "--retranslate",
         action="store_true",

@@ -37,7 +37,9 @@ _NOT_SENT = frozenset(
 
 def run(log: Log, given: argparse.Namespace) -> int:
     """Send, print what differs; return the exit code. Raises: LogError, SettingError."""
-    gateway = Gateway(given.to, os.environ.get(given.key_env) or STAND_IN)
+    key = os.environ.get(given.key_env) or STAND_IN
+    gateway = Gateway(given.to, key)
+    by_port = {log.head.get("chat_port"): Gateway(given.chat_to, key, "--chat-to")} if given.chat_to else {}
     report = Report()
     entries = chosen(log, given.exchange)
     with Progress("sending", len(entries)) as progress:
@@ -52,7 +54,7 @@ def run(log: Log, given: argparse.Namespace) -> int:
             elif exchange.answer.line.get("lost"):
                 report.skip("records of it were lost")
             else:
-                report.add(exchange, _compare(gateway, exchange, exchange.request))
+                report.add(exchange, _compare(by_port.get(exchange.port, gateway), exchange, exchange.request))
             progress.add()
     return report.end()
 
@@ -60,14 +62,14 @@ def run(log: Log, given: argparse.Namespace) -> int:
 class Gateway:
     """Where the requests go. Raises: SettingError for an address that is none."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, flag: str = "--to") -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingError("--to", f"{url[:200]!r} is no http or https URL")
+            raise SettingError(flag, f"{url[:200]!r} is no http or https URL")
         try:
             self._port = parts.port
         except ValueError as exc:
-            raise SettingError("--to", str(exc)) from None
+            raise SettingError(flag, str(exc)) from None
         self._host = parts.hostname
         self._tls = parts.scheme == "https"
         self._prefix = parts.path.rstrip("/").removesuffix("/v1")

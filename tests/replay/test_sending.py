@@ -70,6 +70,20 @@ def test_what_differs_is_shown(
     assert "left out: the request is not in the recording" in capsys.readouterr().out
 
 
+def test_each_port_may_have_an_address_of_its_own(
+    tmp_path: Path, replayed: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tape = Tape()
+    for id, port in (("req_chat", 5101), ("req_responses", 5102)):
+        tape.request(id, {"input": 7}, "/v1/responses", port=port)
+        tape.told(id, [b"{}"], status=404 if port == 5101 else 400, headers=WHOLE)
+    log = str(tape.write(tmp_path / "log"))
+    main(["replay", log, "--to", replayed.responses_url, "--chat-to", replayed.chat_url])
+    assert "status" not in capsys.readouterr().out
+    assert main(["replay", log, "--to", replayed.responses_url, "--chat-to", "x"]) == 2
+    assert "--chat-to" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("url", ["", "127.0.0.1:5102", "ftp://x", "http://x:port"])
 def test_an_address_that_is_none_is_refused(recording: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(recording), f"--to={url}"]) == 2
