@@ -46,7 +46,7 @@
 
   const hays = rows.map((row) => ["id", "path", "model", "status", "end", "said"].map((name) => of(row, name) ?? "").join(" ").toLowerCase());
   const isProblem = (row) => of(row, "warnings") > 0 || (of(row, "status") ?? 500) >= 400 || of(row, "end") !== "complete";
-  const longest = Math.max(1, ...rows.map((row) => of(row, "duration") ?? 0));
+  const longest = rows.reduce((most, row) => Math.max(most, of(row, "duration") ?? 0), 1);
 
   let shown = [];
   let built = 0;
@@ -477,6 +477,6 @@
     const { scrollHeight, scrollTop, clientHeight } = at("scroll");
     if (scrollHeight - scrollTop - clientHeight < 800) buildMore();
   });
-  const named = rows.findIndex((row) => of(row, "id") === decodeURIComponent(location.hash.slice(1)));
+  const named = rows.findIndex((row) => encodeURIComponent(of(row, "id")) === location.hash.slice(1));
   if (rows.length) show(named < 0 ? shown[0] : named);
 })();
