@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
+from gateway.jsonbody import dump, load_upstream
 from gateway.types import JSON
 
 _ALIKE = (4, 2, 1, 0)
@@ -26,9 +28,31 @@ _PLAIN = (None, True, False, "", 0, 1)
 """Values that are too common to tell where they came from."""
 
 
-def changes(client: Any, upstream: Any) -> JSON:
-    """Return the lines `[place, place, count]` of `moved`, and `[place, value, count]` of `left_out` and `added`."""
-    ours, theirs = dict(_leaves(client, "", 0)), dict(_leaves(upstream, "", 0))
+def changes(client: JSON, upstream: JSON) -> JSON:
+    """Return the lines `[place, place, count]` of `moved`, and `[place, value, count]` of `left_out` and `added`.
+
+    Declared tools are looked at apart: they are most of a body, and the same in all requests of a conversation.
+    """
+    parts = [_changes(*(_without_tools(body) for body in (client, upstream)))]
+    parts.append(_tool_changes(*(dump(body.get("tools")) for body in (client, upstream))))
+    joined: JSON = {"same": sum(part["same"] for part in parts)}
+    for kind in ("moved", "left_out", "added"):
+        joined[kind] = [line for part in parts for line in part[kind]]
+    return joined
+
+
+def _without_tools(body: JSON) -> JSON:
+    return {name: value for name, value in body.items() if name != "tools"}
+
+
+@lru_cache(maxsize=64)
+def _tool_changes(client: bytes, upstream: bytes) -> JSON:
+    bodies = ({} if tools == b"null" else {"tools": load_upstream(tools)} for tools in (client, upstream))
+    return _changes(*bodies)
+
+
+def _changes(client: JSON, upstream: JSON) -> JSON:
+    ours, theirs = (dict(_leaves(body, "", 0)) if body else {} for body in (client, upstream))
     same = {place for place, value in ours.items() if place in theirs and theirs[place] == value}
     gone = {place: value for place, value in ours.items() if place not in same}
     new = {place: value for place, value in theirs.items() if place not in same}

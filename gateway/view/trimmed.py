@@ -23,6 +23,7 @@ def trimmed_body(raw: bytes | None, limit: int) -> tuple[Any, int]:
         return trimmed_text(raw, limit), len(raw)
     if len(raw) <= limit:
         return value, len(raw)
+    value = _with_brief_tools(value)
     # The first steps would be in vain where far too much is there.
     for text, items in _STEPS[min(len(_STEPS) - 1, (len(raw) // limit).bit_length() // 3) :]:
         small = _small(value, text, items)
@@ -37,6 +38,20 @@ def trimmed_text(raw: bytes, limit: int) -> str:
     if len(raw) <= limit:
         return text
     return f"{text[:limit]}… ({len(raw) - limit:,} more bytes)"
+
+
+def _with_brief_tools(value: Any) -> Any:
+    """Leave of declared tools their names: they are long and the same in each request."""
+    tools = value.get("tools") if isinstance(value, dict) else None
+    if not isinstance(tools, list):
+        return value
+    brief = []
+    for tool in tools:
+        inner = tool.get("function", tool) if isinstance(tool, dict) else {}
+        name = inner.get("name") if isinstance(inner, dict) else None
+        size = len(dump(tool))
+        brief.append({"name": name, "…": f"{size:,} bytes"} if name and size > 200 else tool)
+    return {**value, "tools": brief}
 
 
 def _small(value: Any, text: int, items: int) -> Any:

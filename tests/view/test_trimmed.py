@@ -24,6 +24,14 @@ def test_long_texts_and_lists_are_cut() -> None:
     assert body["messages"][-1]["n"] == 899
 
 
+def test_of_tools_the_names_stay() -> None:
+    tools = [{"function": {"name": "f", "description": "x" * 900}}, {"name": "g", "x": "y" * 900}, {"type": "web"}, 7]
+    tools.append({"function": 3, "long": "x" * 900})
+    body, _ = trimmed_body(json.dumps({"tools": tools}).encode(), 2000)
+    assert body["tools"][:4] == [{"name": "f", "…": "942 bytes"}, {"name": "g", "…": "919 bytes"}, {"type": "web"}, 7]
+    assert trimmed_body(json.dumps({"tools": "x" * 900}).encode(), 500)[0]["tools"].endswith("more characters)")
+
+
 def test_short_lists_stay_whole_in_a_body_that_is_cut() -> None:
     body, _ = trimmed_body(json.dumps({"a": [1, "x" * 9000, None]}).encode(), 5000)
     assert body["a"][0] == 1
