@@ -12,7 +12,7 @@ CLIENTS := .clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint types unit clients docs bench bench-quick fuzz soak lock audit clean
+.PHONY: run demo test lint types unit clients docs record-fixtures golden-case bench bench-quick fuzz soak lock audit clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python openai_proxy.py $(ARGS)
@@ -74,6 +74,18 @@ $(BIN)/python:
 # The parts of the docs that are made from the code.
 docs: $(VENV)/.development
 	$(BIN)/python -m tests.support.docs
+
+# The recordings that --retranslate is tested with, made anew by the real gateway. Read what changed.
+record-fixtures: $(VENV)/.development
+	$(BIN)/python -m tests.support.record_fixtures
+
+# A recorded exchange becomes a golden case:
+#   make golden-case LOG=traffic.jsonl EXCHANGE=3 CASE=responses-chat/what-is-odd-about-it
+golden-case: $(VENV)/.development
+	$(BIN)/python openai_proxy.py replay "$(LOG)" --export golden --exchange "$(EXCHANGE)" \
+		--folder "tests/golden/$(CASE)"
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_golden.py -k "$(notdir $(CASE))"
+	git status --short -- tests/golden
 
 # What the gateway costs, see docs/performance.md; with LiteLLM beside it: make bench ARGS="--peer litellm --write"
 bench: $(VENV)/.development

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 from gateway.bodies import decode
 from gateway.errors import GatewayError, UpstreamProtocol, UpstreamStatus
@@ -18,6 +18,9 @@ from gateway.upstream_error import read_error
 
 ERROR_BODY_LIMIT = 64 * 1024
 """How much of an error's body is read, in bytes."""
+
+NEAREST = " The nearest names:"
+"""What stands behind the upstream's words on a model that it does not know."""
 
 _REPAIRS = 6
 """Repeats of one request at most: each repairs another field."""
@@ -84,14 +87,20 @@ class Asked:
         return True
 
     def _explained(self, error: UpstreamStatus) -> GatewayError:
-        """A 404 of the upstream nearly always means the model: say so, and which names are near."""
-        if error.status == 404 and error.code in (None, "404"):
-            near = self._exchange.services.models.catalog(self._exchange.key).near(self._requested, 5)
-            error.code = "model_not_found"
-            error.param = "model"
-            if near:
-                error.message += f" The nearest names: {', '.join(near)}."
-        return error
+        if error.status != 404:
+            return error
+        catalog = self._exchange.services.models.catalog(self._exchange.key)
+        return explain_missing_model(error, catalog.near(self._requested, 5))
+
+
+def explain_missing_model(error: UpstreamStatus, near: Sequence[str]) -> UpstreamStatus:
+    """A 404 of the upstream nearly always means the model: say so, and which names are near."""
+    if error.status == 404 and error.code in (None, "404"):
+        error.code = "model_not_found"
+        error.param = "model"
+        if near:
+            error.message += f"{NEAREST} {', '.join(near)}."
+    return error
 
 
 def read_refusal(exchange: Exchange, call: Call, head: Head) -> Generator[None, None, UpstreamStatus]:

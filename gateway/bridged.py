@@ -9,25 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway import tokens
+from gateway import joining
 from gateway.asking import Asked
 from gateway.bridge import Bridge
-from gateway.dialects import HUB_KEY, Dialect, Filter
+from gateway.dialects import Dialect
 from gateway.dialects.registry import UPSTREAMS
 from gateway.errors import GatewayError, RequestError, UpstreamProtocol
 from gateway.exchange import Exchange, Pieces, Stream, begin, fail, run
-from gateway.filters.calls import CallsFilter
-from gateway.filters.think import ThinkFilter
-from gateway.filters.typed import declared
-from gateway.filters.usage import UsageFilter
 from gateway.headers import STREAM_HEADERS, answered_bridged, for_bridged
 from gateway.http1 import Head, Headers
 from gateway.jsonbody import dump, load_object, load_upstream
-from gateway.profile import Model, Terms
-from gateway.quirks import Quirk
+from gateway.profile import Terms
 from gateway.replies import Reply, json_reply
 from gateway.seal import Envelope
-from gateway.services import Services
 from gateway.turns import pause_for
 from gateway.types import JSON
 from gateway.upstream import Call, UpstreamRequest
@@ -91,35 +85,23 @@ def translate(exchange: Exchange, client: Dialect, body: JSON, pause: Callable[[
     """Translate a request. The body is not kept: a stream may live long, and its request may be large."""
     services = exchange.services
     upstream = UPSTREAMS[services.settings.backend_api]
-    from_chat = upstream.from_chat
-    if client.to_chat is None or client.encoder is None or from_chat is None or upstream.decoder is None:
-        raise TypeError(f"no bridge from {client.name} to {upstream.name}")
+    if client.to_chat is None:
+        raise TypeError(f"{client.name} is no client's dialect of a translation")
     terms = terms_of(exchange, body.get("model"), pause)
     translation = client.to_chat(body, terms)
-    hub = {**translation.body, "model": terms.model.id}
-    if client.keeps_sealed:
-        hub[HUB_KEY] = {**hub.get(HUB_KEY, {}), "sealed": True}
+    hub = joining.hub(client, translation, terms)
     exchange.dropped = (*translation.dropped, *upstream.unsent(hub))
-    stream = hub.get("stream") is True
-
-    def spell(model: Model, quirk: Quirk) -> JSON:
-        renamed = {**hub, "model": model.id}
-        return from_chat(quirk.limited(renamed), quirk.applied_to(model), quirk.omit)
-
-    encoder = client.encoder(translation.context, services.new_id, services.now)
-    mask = exchange.caller.mask
-    bridge = Bridge(upstream.decoder(terms), _filters(hub, terms.model, services), encoder, mask.error)
-    asked = Asked(exchange, terms.model, str(body["model"]), spell)
-    return Translated(hub, stream, asked, bridge, _warnings(exchange.dropped))
-
-
-def _filters(hub: JSON, model: Model, services: Services) -> list[Filter]:
-    filters: list[Filter] = [ThinkFilter(opened=model.think_opened_by_template)]
-    tools = declared(hub.get("tools")) if model.tool_calls_in_text else {}
-    if tools:
-        filters.append(CallsFilter(tools, services.new_id))
-    filters.append(UsageFilter(tokens.Estimate(hub).count, tokens.estimate))
-    return filters
+    bridge = joining.bridge(
+        client,
+        upstream,
+        terms,
+        hub,
+        translation.context,
+        (services.new_id, services.now),
+        exchange.caller.mask.error,
+    )
+    asked = Asked(exchange, terms.model, str(body["model"]), joining.speller(upstream, hub))
+    return Translated(hub, hub.get("stream") is True, asked, bridge, _warnings(exchange.dropped))
 
 
 def respond(exchange: Exchange, translated: Translated) -> Reply:

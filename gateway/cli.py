@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, Command] = {
     "codex-proxy": Command("gateway.codex_proxy.command:main", "hold a key for Codex, as codex-responses-api-proxy"),
     "doctor": Command("gateway.doctor.command:main", "check settings, upstream and key, and try out a model"),
     "setup": Command("gateway.setup.command:main", "show or write the settings of a client"),
+    "replay": Command("gateway.replay.command:main", "serve, send again or export what --log recorded"),
+    "view": Command("gateway.view.command:main", "make a page of what --log recorded"),
 }
 
 

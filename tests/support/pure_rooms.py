@@ -23,6 +23,7 @@ PURE = (
     "gateway/headers.py",
     "gateway/http1.py",
     "gateway/image_size.py",
+    "gateway/joining.py",
     "gateway/json_edit.py",
     "gateway/json_scan.py",
     "gateway/jsonbody.py",
@@ -39,11 +40,20 @@ PURE = (
     "gateway/recording/packed.py",
     "gateway/recording/spelling.py",
     "gateway/remedy.py",
+    "gateway/replay/asked.py",
+    "gateway/replay/compare.py",
+    "gateway/replay/matching.py",
+    "gateway/replay/pace.py",
+    "gateway/replay/volatile.py",
     "gateway/setup/edits.py",
     "gateway/setup/texts.py",
     "gateway/sse.py",
     "gateway/types.py",
     "gateway/upstream_error.py",
+    "gateway/view/assembled.py",
+    "gateway/view/changes.py",
+    "gateway/view/told.py",
+    "gateway/view/trimmed.py",
 )
 
 
