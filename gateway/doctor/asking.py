@@ -13,7 +13,8 @@ from requests.utils import get_environ_proxies
 
 from gateway import sse
 from gateway.config import Settings
-from gateway.dialects.chat.decode import Decoder
+from gateway.dialects.registry import UPSTREAMS
+from gateway.dialects.responses.from_chat import from_chat
 from gateway.errors import GatewayError
 from gateway.events import BlockStart, Delta, Event, Failure, Finish, Kind, Usage
 from gateway.headers import USER_AGENT
@@ -67,17 +68,16 @@ class Upstream:
         self._settings = settings
         self._key = key
         self._timeout = timeout
+        self._dialect = UPSTREAMS[settings.backend_api]
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.mount("https://", TlsAdapter())
 
     def chat(self, body: JSON) -> Answer:
-        """Send a Chat body."""
-        return self.send(self._settings.chat_target, body)
-
-    def send(self, target: str, body: JSON) -> Answer:
-        """Send a body to a path of the upstream."""
-        url = self._settings.backend_origin + target
+        """Send a Chat body: as it is, or in the dialect that the upstream speaks."""
+        if self._settings.backend_api == "responses":
+            body = from_chat(body, Model(str(body.get("model"))))
+        url = self._settings.backend_origin + self._settings.backend_target
         headers = {"accept": "application/json, text/event-stream", "user-agent": USER_AGENT}
         if self._key:
             headers["authorization"] = f"Bearer {self._key}"
@@ -113,7 +113,9 @@ class Upstream:
             }
             answer.fault = f"status {reply.status_code}: {read_error(reply.status_code, headers, body).message}"
             return
-        decoder = Decoder(Terms(Model(model)))
+        make_decoder = self._dialect.decoder
+        assert make_decoder is not None, "every upstream's dialect has it"
+        decoder = make_decoder(Terms(Model(model)))
         if not answer.streamed:
             body = reply.raw.read(_BODY_LIMIT, decode_content=True)
             try:

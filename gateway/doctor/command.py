@@ -62,10 +62,7 @@ def main(words: Sequence[str]) -> int:
     model = catalog.resolve(name)
     report.title(f"Model {model.id}")
     upstream = Upstream(settings, key, timeout)
-    if settings.backend_api == "responses":
-        report.add(_responses(upstream, settings, model.id))
-        return report.end()
-    _try_out(upstream, model.id, report)
+    _try_out(upstream, settings, model.id, report)
     told = switches(model, report.findings)
     if told:
         _advise(model.id, told, settings, write=given.write)
@@ -166,21 +163,13 @@ def _first(catalog: Catalog) -> str | None:
     return listed[0].name if listed else None
 
 
-def _responses(upstream: Upstream, settings: Settings, model: str) -> Finding:
-    body = {"model": model, "input": "Say hi.", "max_output_tokens": 2048, "store": False}
-    answer = upstream.send(settings.responses_target, body)
-    if answer.status == 200:
-        return Finding("answers", "ok", "what else it can do is not tried out: the upstream speaks Responses")
-    return Finding("answers", "no", answer.fault, essential=True)
-
-
-def _try_out(upstream: Upstream, model: str, report: Report) -> None:
+def _try_out(upstream: Upstream, settings: Settings, model: str, report: Report) -> None:
     report.trying("answers")
     findings, base = begin(upstream.chat, model)
     report.add_all(findings)
     if base is None:
         return
-    every = list(probes())
+    every = list(probes(settings.backend_api))
     for number, probe in enumerate(every, 1):
         report.trying(f"{probe.name}, {number} of {len(every)}")
         report.add(probe.run(upstream.chat, base))

@@ -11,7 +11,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from gateway.doctor.asking import Answer, Ask
 from gateway.doctor.findings import Finding, Verdict
@@ -58,19 +58,21 @@ class Probe(NamedTuple):
     """Takes what asks, and the members that every body has (model, limit)."""
 
 
-def probes() -> Iterator[Probe]:
-    """Yield all probes but the first two, which `begin` runs."""
+def probes(speaks: Literal["chat", "responses"] = "chat") -> Iterator[Probe]:
+    """Yield all probes but the first two, which `begin` runs; without those for what only Chat leaves open."""
     yield Probe("streams", _streams)
     yield Probe("usage in streams", _usage)
     yield Probe("tools", _tools)
     yield Probe("parallel tools", _parallel)
     yield Probe("tool_choice required", _required)
     yield Probe("json_schema", _json_schema)
-    yield Probe("reasoning", _reasoning)
-    yield Probe("reasoning handed back", _replay)
+    if speaks == "chat":
+        yield Probe("reasoning", _reasoning)
+        yield Probe("reasoning handed back", _replay)
     yield Probe("images", _images)
-    yield Probe("developer role", _developer)
-    yield Probe("later system message", _mid_system)
+    if speaks == "chat":
+        yield Probe("developer role", _developer)
+        yield Probe("later system message", _mid_system)
 
 
 def begin(ask: Ask, model: str) -> tuple[list[Finding], JSON | None]:

@@ -169,7 +169,7 @@
       const where = state.ports.responses === null
         ? "which this gateway does not serve."
         : "which has another address: open its page to see the text.";
-      parts.push(make("p", `${client.title} needs the responses port, ${where}`, "notice"));
+      parts.splice(0, parts.length, make("p", `${client.title} needs the responses port, ${where}`, "notice"));
     }
     at("card").replaceChildren(...parts, ...(pointed ? usable : []).map((one) => snippet(one, urls)));
   };

@@ -71,5 +71,5 @@ def test_no_key_no_header(upstream: Scripted) -> None:
 
 def test_an_upstream_that_is_not_there() -> None:
     settings = Settings.load({}, {"BACKEND_URL": "http://127.0.0.1:9/v1", "TRUST_ENV": "true", "MODELS_FILE": ""})
-    told = Upstream(settings, None, 1.0).chat({"model": "m"})
+    told = Upstream(settings, None, 1.0).chat({"model": "m", "messages": []})
     assert (told.status, told.fault) == (0, "the connection failed: ConnectionError")

@@ -13,6 +13,7 @@ from gateway import cli
 from gateway.doctor import command
 from tests.support.answers import chat_call, chat_text, error, json_answer
 from tests.support.gateway import free_ports
+from tests.support.responses import Responses, function_call, message
 from tests.support.upstream import Request, Upstream
 
 KEY = "sk-doctor-secret-0123456789"
@@ -123,10 +124,22 @@ def test_an_upstream_without_models(doctor: Doctor, upstream: Upstream) -> None:
     assert doctor()[0] == 1
 
 
-def test_a_responses_upstream_is_only_asked_for_an_answer(doctor: Doctor, upstream: Upstream) -> None:
-    upstream.always(json_answer({"object": "response", "output": []}))
-    assert doctor("--backend-api", "responses", "--model", "m")[0] == 0
-    assert upstream.asked[-1].path == "/v1/responses"
+def test_a_responses_upstream_is_tried_out_in_its_own_dialect(doctor: Doctor, upstream: Upstream) -> None:
+    def model(request: Request) -> Any:
+        if "input_image" in json.dumps(request.json["input"]):
+            return error(400, "this model takes no images")
+        if request.json.get("tools"):
+            return Responses(*(function_call("get_weather", {"city": city}) for city in ("Paris", "Rome")))
+        return Responses(message('{"sum": 5, "word": "odd"}'))
+
+    upstream.answers_with(model)
+    code, out, _ = doctor("--backend-api", "responses", "--model", "m")
+    assert code == 0
+    assert {request.path for request in upstream.asked} == {"/v1/responses"}
+    assert "2 of 2 calls came at once" in out
+    assert "20 tokens in, 5 out" in out
+    assert "this model takes no images" in out
+    assert "developer role" not in out
     upstream.always(error(500, "broken"))
     assert doctor("--backend-api", "responses", "--model", "m")[0] == 1
 
