@@ -11,7 +11,7 @@ import binascii
 import codecs
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import Any
@@ -54,6 +54,7 @@ _SLICE = 3 * 128 * 1024
     )
 )
 
+Secrets = Callable[[], Iterable[str]]
 Breathe = Callable[[], None]
 """Lets the other threads of the process go on, between two pieces of long work."""
 
@@ -84,7 +85,8 @@ class Clock:
 class Lines:
     """The lines of one exchange. Each method makes those of one record, which happened `at` a monotonic time."""
 
-    def __init__(self, clock: Clock, port: int, request_id: str, credentials: Credentials, breathe: Breathe) -> None:
+    def __init__(self, clock: Clock, secrets: Secrets, breathe: Breathe) -> None:
+        """`secrets` returns credentials to hide beside those of the exchange. The rest is made in the thread."""
         self.lost = 0
         """Lines that could not be written."""
         self.dropped = 0
@@ -92,26 +94,40 @@ class Lines:
         self.broken = False
         """A line could not be made; noted by the writer, which makes no further one then."""
         self._clock = clock
-        self._owner = b',"port":%d,"request_id":"%b"' % (port, request_id.encode())
-        self._credentials = credentials
+        self._secrets = secrets
         self._breathe = breathe
-        self._client = Leg(b"%b%b," % (_CLIENT_CHUNK, self._owner), Cutter(self._cleaned, credentials))
-        self._upstream = self._client
-        self._waiting: deque[_Waiting] = deque()
-        self._first_byte: float | None = None
-        self._seen = self._clean = b""
-        self._spelt: tuple[str, bytes, bytes] = ("", b"", b"")
 
     def client_request(
-        self, at: float, method: str, target: str, headers: Headers, body: bytes | None, encoding: str | None
+        self,
+        at: float,
+        owner: tuple[str, str],
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+        encoding: str | None,
     ) -> list[bytes]:
-        """The request as it was received; `encoding` is what its body was compressed with."""
+        """The request as it was received; `owner`: port and id; `encoding`: what its body was compressed with.
+
+        It is the first of all records.
+        """
+        self._begin(*owner)
         facts: dict[str, Any] = {"method": method, "target": self._credentials.target(target)}
         facts["headers"] = self._credentials.headers(headers)
         if encoding:
             facts["content_encoding"] = encoding
         facts["gateway"] = __version__
         return self._out(at, self._request(_CLIENT_REQUEST, facts, body))
+
+    def _begin(self, port: str, request_id: str) -> None:
+        self._owner = b',"port":%b,"request_id":"%b"' % (port.encode(), request_id.encode())
+        self._credentials = Credentials(self._secrets())
+        self._client = Leg(b"%b%b," % (_CLIENT_CHUNK, self._owner), Cutter(self._cleaned, self._credentials))
+        self._upstream = self._client
+        self._waiting: deque[_Waiting] = deque()
+        self._first_byte: float | None = None
+        self._seen = self._clean = b""
+        self._spelt: tuple[str, bytes, bytes] = ("", b"", b"")
 
     def upstream_request(self, at: float, attempt: int, request: UpstreamRequest, model: Model | None) -> list[bytes]:
         """A request that goes to the upstream; `model` is set where it was translated."""
@@ -150,6 +166,7 @@ class Lines:
 
     def client_head(self, at: float, status: int, headers: Headers) -> list[bytes]:
         """The status and headers that go to the client."""
+        headers = [(name.lower(), value) for name, value in headers]
         self._look_into(self._client, headers)
         return self._out(
             at, self._facts(_CLIENT_HEAD, {"status": status, "headers": self._credentials.headers(headers)})
