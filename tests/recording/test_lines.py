@@ -181,7 +181,7 @@ PAYLOADS = [
 
 @pytest.mark.parametrize("data", PAYLOADS)
 def test_payloads_are_exact(data: bytes) -> None:
-    member = payload("data", data, nothing)
+    member = b"".join(payload("data", data, nothing))
     assert json.loads(b"{" + member + b"}") == format.payload("data", data)
     assert raw_payload(json.loads(b"{" + member + b"}"), "data") == data
 
