@@ -106,7 +106,7 @@ _NAME_MARKS = (
 _MARKS = tuple(form.mark for form in _FORMS)
 _FINDER = BytesAhoCorasick([*_MARKS, *(name.encode() for name in _NAME_MARKS)], matchkind=MatchKind.LeftmostFirst)
 _FORM_FINDER = BytesAhoCorasick(_MARKS, matchkind=MatchKind.LeftmostFirst)
-_BACK = re.compile(rb"[A-Za-z0-9_.-]*\Z")
+_IN_NAMES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 _MEMBER = re.compile(rb'[A-Za-z0-9_.-]{0,32}(\\*)"\s{0,8}:\s{0,8}(\\*)"')
 _ASSIGNED = re.compile(
     rb"[A-Za-z0-9_.-]{0,32}(?:\s?[=:]\s?|%3D)(?:\\*[\"'])?((?=[^\s\"'&\\]*[0-9])[A-Za-z0-9_.~+/=%-]{12,})",
@@ -124,14 +124,15 @@ def found(data: bytes, marks: Iterable[tuple[int, int, int]]) -> Iterator[Span]:
             match = _FORMS[mark].pattern.match(data, start)
             if match:
                 yield start + (7 if data[start + 6 : start + 7] == b" " else 0), match.end()
-        else:
+        elif data[end : end + 1] != b"s" or data[end - 3 : end].lower() != b"ken":
+            # `completion_tokens` and its like stand in every answer.
             yield from _named(data, start, end)
 
 
 def _named(data: bytes, start: int, end: int) -> Iterator[Span]:
     """Yield the value that stands behind a name, of which a mark was found."""
-    back = _BACK.search(data, max(0, start - _NAME_LIMIT), start)
-    begin = back.start() if back else start
+    before = max(0, start - _NAME_LIMIT)
+    begin = before + len(data[before:start].rstrip(_IN_NAMES))
     member = _MEMBER.match(data, end)
     if member is None:
         assigned = _ASSIGNED.match(data, end)

@@ -11,7 +11,7 @@ import binascii
 import codecs
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, fields
 from functools import lru_cache
 from typing import Any
@@ -54,6 +54,7 @@ _SLICE = 3 * 128 * 1024
     )
 )
 
+Secrets = Callable[[], Iterable[str]]
 Breathe = Callable[[], None]
 """Lets the other threads of the process go on, between two pieces of long work."""
 
@@ -67,8 +68,11 @@ class Clock:
         self._text = b""
         self._shift = 0.0
 
-    def line(self, at: float, members: bytes) -> bytes:
-        """Return a whole line of what happened at a time of the monotonic clock."""
+    def line(self, at: float, *parts: bytes) -> bytes:
+        """Return a whole line of what happened at a time of the monotonic clock; `parts` are its further members.
+
+        They are joined only here: a line may be megabytes long.
+        """
         wall = at + self._shift
         if int(wall) != self._second:
             # Looked at anew each second: clocks are set, and the monotonic one stands still while a laptop sleeps.
@@ -77,14 +81,15 @@ class Clock:
             self._second = int(wall)
             self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._second)).encode()
         micros = int((wall - self._second) * 1_000_000)
-        offset = at - self.began
-        return b'{"v":1,"timestamp":"%b.%06dZ","offset":%.6f,%b}\n' % (self._text, micros, offset, members)
+        times = b'{"v":1,"timestamp":"%b.%06dZ","offset":%.6f,' % (self._text, micros, at - self.began)
+        return b"".join((times, *parts, b"}\n"))
 
 
 class Lines:
     """The lines of one exchange. Each method makes those of one record, which happened `at` a monotonic time."""
 
-    def __init__(self, clock: Clock, port: int, request_id: str, credentials: Credentials, breathe: Breathe) -> None:
+    def __init__(self, clock: Clock, secrets: Secrets, breathe: Breathe) -> None:
+        """`secrets` returns credentials to hide beside those of the exchange. The rest is made in the thread."""
         self.lost = 0
         """Lines that could not be written."""
         self.dropped = 0
@@ -92,26 +97,40 @@ class Lines:
         self.broken = False
         """A line could not be made; noted by the writer, which makes no further one then."""
         self._clock = clock
-        self._owner = b',"port":%d,"request_id":"%b"' % (port, request_id.encode())
-        self._credentials = credentials
+        self._secrets = secrets
         self._breathe = breathe
-        self._client = Leg(b"%b%b," % (_CLIENT_CHUNK, self._owner), Cutter(self._cleaned, credentials))
-        self._upstream = self._client
-        self._waiting: deque[_Waiting] = deque()
-        self._first_byte: float | None = None
-        self._seen = self._clean = b""
-        self._spelt: tuple[str, bytes, bytes] = ("", b"", b"")
 
     def client_request(
-        self, at: float, method: str, target: str, headers: Headers, body: bytes | None, encoding: str | None
+        self,
+        at: float,
+        owner: tuple[str, str],
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+        encoding: str | None,
     ) -> list[bytes]:
-        """The request as it was received; `encoding` is what its body was compressed with."""
+        """The request as it was received; `owner`: port and id; `encoding`: what its body was compressed with.
+
+        It is the first of all records.
+        """
+        self._begin(*owner)
         facts: dict[str, Any] = {"method": method, "target": self._credentials.target(target)}
         facts["headers"] = self._credentials.headers(headers)
         if encoding:
             facts["content_encoding"] = encoding
         facts["gateway"] = __version__
-        return self._out(at, self._request(_CLIENT_REQUEST, facts, body))
+        return self._out(at, *self._request(_CLIENT_REQUEST, facts, body))
+
+    def _begin(self, port: str, request_id: str) -> None:
+        self._owner = b',"port":%b,"request_id":"%b"' % (port.encode(), request_id.encode())
+        self._credentials = Credentials(self._secrets())
+        self._client = Leg(b"%b%b," % (_CLIENT_CHUNK, self._owner), Cutter(self._cleaned, self._credentials))
+        self._upstream = self._client
+        self._waiting: deque[_Waiting] = deque()
+        self._first_byte: float | None = None
+        self._seen = self._clean = b""
+        self._spelt: tuple[str, bytes, list[bytes]] = ("", b"", [])
 
     def upstream_request(self, at: float, attempt: int, request: UpstreamRequest, model: Model | None) -> list[bytes]:
         """A request that goes to the upstream; `model` is set where it was translated."""
@@ -125,7 +144,7 @@ class Lines:
             facts["model_profile"] = profile_of(model)
         members = b'%b%b,"attempt":%d,' % (_UPSTREAM_CHUNK, self._owner, attempt)
         self._upstream = Leg(members, Cutter(self._cleaned, self._credentials))
-        lines = self._out(at, self._request(_UPSTREAM_REQUEST, facts, request.body))
+        lines = self._out(at, *self._request(_UPSTREAM_REQUEST, facts, request.body))
         self._forget()  # a long stream should not hold a large body
         return lines
 
@@ -150,6 +169,7 @@ class Lines:
 
     def client_head(self, at: float, status: int, headers: Headers) -> list[bytes]:
         """The status and headers that go to the client."""
+        headers = [(name.lower(), value) for name, value in headers]
         self._look_into(self._client, headers)
         return self._out(
             at, self._facts(_CLIENT_HEAD, {"status": status, "headers": self._credentials.headers(headers)})
@@ -179,14 +199,14 @@ class Lines:
         spelt = self._credentials.clean(dump(facts), names=False)
         return b"%b%b,%b" % (direction, self._owner, spelt[1:-1])
 
-    def _request(self, direction: bytes, facts: dict[str, Any], body: bytes | None) -> bytes:
+    def _request(self, direction: bytes, facts: dict[str, Any], body: bytes | None) -> list[bytes]:
         members = self._facts(direction, facts)
         if body is None:
-            return members
+            return [members]
         clean = self._cleaned(body, learn=True)
         if len(body) > _SLICE:
             self._breathe()
-        return members + b"," + self._payload("body", clean)
+        return [members, b",", *self._payload("body", clean)]
 
     # What is relayed passes here twice, once on each leg: it is looked at and spelled once.
 
@@ -195,14 +215,14 @@ class Lines:
             self._seen, self._clean = data, self._credentials.clean(data, learn=learn)
         return self._clean
 
-    def _payload(self, name: str, data: bytes) -> bytes:
+    def _payload(self, name: str, data: bytes) -> list[bytes]:
         if data is not self._spelt[1] or name != self._spelt[0]:
             self._spelt = (name, data, payload(name, data, self._breathe))
         return self._spelt[2]
 
     def _forget(self) -> None:
         self._seen = self._clean = b""
-        self._spelt = ("", b"", b"")
+        self._spelt = ("", b"", [])
 
     # --- chunks and order ---------------------------------------------------------------------------------------
 
@@ -210,7 +230,7 @@ class Lines:
         if not self._waiting and not leg.cutter.holding:
             given = leg.cutter.feed(data)
             if given:
-                return [self._clock.line(at, leg.members + self._payload("data", given[0]))]
+                return [self._clock.line(at, leg.members, *self._payload("data", given[0]))]
             self._waiting.append(_Waiting(at, leg))
             return []
         self._waiting.append(_Waiting(at, leg))
@@ -228,15 +248,15 @@ class Lines:
         """Give the chunks of a leg that are clear now their lines; return all lines that need not wait any more."""
         waiting = (one for one in self._waiting if one.leg is leg and one.line is None)
         for data, one in zip(given, waiting, strict=False):
-            one.line = self._clock.line(one.at, leg.members + self._payload("data", data))
+            one.line = self._clock.line(one.at, leg.members, *self._payload("data", data))
         lines = []
         while self._waiting and (line := self._waiting[0].line) is not None:
             lines.append(line)
             self._waiting.popleft()
         return lines
 
-    def _out(self, at: float, members: bytes) -> list[bytes]:
-        line = self._clock.line(at, members)
+    def _out(self, at: float, *parts: bytes) -> list[bytes]:
+        line = self._clock.line(at, *parts)
         if not self._waiting:
             return [line]
         self._waiting.append(_Waiting(at, None, line))
@@ -265,14 +285,14 @@ class _Waiting:
         self.line = line
 
 
-def payload(name: str, data: bytes, breathe: Breathe) -> bytes:
-    """Return a member that holds exactly these bytes, as `format.payload` does; long ones are spelled in slices."""
+def payload(name: str, data: bytes, breathe: Breathe) -> list[bytes]:
+    """Return a member that holds exactly these bytes, as `format.payload` does, in parts; long ones have many."""
     try:
         if len(data) <= _SLICE:
-            return b'"%b":%b' % (name.encode(), orjson.dumps(data.decode()))
-        return b'"%b":"%b"' % (name.encode(), b"".join(_text(data, breathe)))
+            return [b'"%b":' % name.encode(), orjson.dumps(data.decode())]
+        return [b'"%b":"' % name.encode(), *_text(data, breathe), b'"']
     except UnicodeDecodeError:
-        return b'"%b_base64":"%b"' % (name.encode(), b"".join(_base64(data, breathe)))
+        return [b'"%b_base64":"' % name.encode(), *_base64(data, breathe), b'"']
 
 
 def _text(data: bytes, breathe: Breathe) -> list[bytes]:

@@ -22,9 +22,8 @@ from gateway.headers import client_headers
 from gateway.http1 import Head, Headers
 from gateway.profile import Model
 from gateway.recording import format
-from gateway.recording.credentials import Credentials
 from gateway.recording.file import LogFile
-from gateway.recording.lines import Clock, Lines
+from gateway.recording.lines import Clock, Lines, Secrets
 from gateway.recording.writer import Line, Writer, breathe
 from gateway.setting import SettingError
 from gateway.upstream import Call, Transport, UpstreamRequest
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
 Put = Callable[..., bool]
 """`Writer.put`."""
-
-Secrets = Callable[[], Iterable[str]]
 
 KEY = "gateway.recording"
 """Where the WSGI environment holds the recording of its request."""
@@ -63,12 +60,8 @@ class Recorder:
     def begin(self, environ: MutableMapping[str, Any]) -> None:
         """Record a request if it is one under `/v1`, and let the environment know."""
         if environ["PATH_INFO"].startswith("/v1/"):
-            environ[KEY] = Recording(self._writer, self._lines(environ), environ)
-
-    def _lines(self, environ: Mapping[str, Any]) -> Lines:
-        credentials = Credentials(self._secrets())
-        port = int(environ["SERVER_PORT"])
-        return Lines(self._clock, port, environ["gateway.request_id"], credentials, breathe)
+            lines = Lines(self._clock, self._secrets, breathe)
+            environ[KEY] = Recording(self._writer, lines, environ)
 
 
 class Recording:
@@ -109,13 +102,7 @@ class Recording:
         exchange: Exchange | None = self._environ.get("gateway.exchange")
         if exchange is None or exchange.end != "client_gone":
             self._status = int(status[:3])
-            self._put(
-                self._lines,
-                self._lines.client_head,
-                0,
-                self._status,
-                [(name.lower(), value) for name, value in headers],
-            )
+            self._put(self._lines, self._lines.client_head, 0, self._status, headers.copy())
 
     def answer(self, body: Iterable[bytes]) -> RecordedBody:
         """Return the WSGI body, whose pieces are recorded on their way."""
@@ -137,6 +124,7 @@ class Recording:
         self._request(
             self._lines.client_request,
             size,
+            (environ["SERVER_PORT"], environ["gateway.request_id"]),
             environ["REQUEST_METHOD"],
             target,
             client_headers(environ),
