@@ -99,4 +99,4 @@ def test_the_counts_of_dead_workers_stay_and_their_files_go(tmp_path: Path) -> N
     assert 'gateway_request_duration_seconds_count{dialect="messages"} 3.0' in run.stdout
     assert 'gateway_tokens_total{kind="output",model="m"} 21.0' in run.stdout
     assert "gateway_open_streams 0.0" in run.stdout
-    assert run.stdout.splitlines()[-1] == "4", "two folded files, and the master's counter and gauge"
+    assert run.stdout.splitlines()[-1] == "3", "two folded files, and the master's gauge"
