@@ -31,6 +31,7 @@ from gateway.paths import normalise
 from gateway.replies import Environ, Reply, StartResponse, error_reply
 from gateway.routes import Routes, chat, health, messages, metrics, models, page, relay, responses
 from gateway.services import Services, new_id
+from gateway.store.guarded import GuardedStore
 from gateway.upstream import HttpTransport, Timeouts, Transport
 
 Guard = Callable[[Environ], GatewayError | None]
@@ -46,6 +47,7 @@ def build(
     counts: Metrics | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
+    store: GuardedStore | None = None,
 ) -> Gateway:
     """Return the application, made before the fork; what it counts with is loaded now and shared by all workers.
 
@@ -53,7 +55,14 @@ def build(
     """
     tokens.load()
     services = services_of(
-        settings, breaker=breaker, drain=drain, access=access, counts=counts, transport=transport, models=models
+        settings,
+        breaker=breaker,
+        drain=drain,
+        access=access,
+        counts=counts,
+        transport=transport,
+        models=models,
+        store=store,
     )
     ports = {surface: Port.of(services, surface) for surface in ("chat", "responses")}
     return Gateway(services, ports, guard.refuse_strangers if settings.guarded else None)
@@ -68,6 +77,7 @@ def services_of(
     counts: Metrics | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
+    store: GuardedStore | None = None,
 ) -> Services:
     """Return what all exchanges share."""
     if transport is None:
@@ -76,7 +86,7 @@ def services_of(
     counts = counts or Metrics()
     models = models or ModelList.of(settings)
     models.look()
-    return Services(settings, transport, models, breaker, drain, access, counts)
+    return Services(settings, transport, models, breaker, drain, access, counts, store=store)
 
 
 class Port:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway import tokens
 from gateway.asking import Asked
@@ -28,6 +28,7 @@ from gateway.quirks import Quirk
 from gateway.replies import Reply, json_reply
 from gateway.seal import Envelope
 from gateway.services import Services
+from gateway.store.turn import Turn, open_turn
 from gateway.turns import pause_for
 from gateway.types import JSON
 from gateway.upstream import Call, UpstreamRequest
@@ -50,6 +51,8 @@ class Translated:
     stream: bool
     asked: Asked
     bridge: Bridge
+    stored: bool
+    """The answer may be stored."""
     warnings: Headers
 
 
@@ -57,7 +60,9 @@ def answer(exchange: Exchange, client: Dialect, raw: bytes) -> Reply:
     """Answer a request of a client dialect through the upstream. Raises: GatewayError before the first byte."""
     # Each step on a large body takes a millisecond or two; between them other exchanges get their turn.
     pause = pause_for(raw)
-    translated = translate(exchange, client, load_object(raw, pause), pause)
+    body = load_object(raw, pause)
+    turn = open_turn(exchange, body, keeps=client.keeps_answers) if client.reads_store else Turn(body)
+    translated = translate(exchange, client, turn, pause)
     pause()
     return respond(exchange, translated)
 
@@ -86,14 +91,17 @@ def terms_of(exchange: Exchange, requested: object, pause: Callable[[], None]) -
     )
 
 
-def translate(exchange: Exchange, client: Dialect, body: JSON, pause: Callable[[], None]) -> Translated:
+def translate(exchange: Exchange, client: Dialect, turn: Turn, pause: Callable[[], None]) -> Translated:
     """Translate a request. The body is not kept: a stream may live long, and its request may be large."""
+    body = turn.body
     services = exchange.services
     upstream = UPSTREAMS[services.settings.backend_api]
     from_chat = upstream.from_chat
     if client.to_chat is None or client.encoder is None or from_chat is None or upstream.decoder is None:
         raise TypeError(f"no bridge from {client.name} to {upstream.name}")
     terms = terms_of(exchange, body.get("model"), pause)
+    if turn.earlier:
+        terms = replace(terms, earlier=turn.earlier)
     translation = client.to_chat(body, terms)
     hub = {**translation.body, "model": terms.model.id}
     if client.keeps_sealed:
@@ -105,11 +113,11 @@ def translate(exchange: Exchange, client: Dialect, body: JSON, pause: Callable[[
         renamed = {**hub, "model": model.id}
         return from_chat(quirk.limited(renamed), quirk.applied_to(model), quirk.omit)
 
-    encoder = client.encoder(translation.context, services.new_id, services.now)
+    encoder = client.encoder(turn.context(translation.context), services.new_id, services.now)
     mask = exchange.caller.mask
     bridge = Bridge(upstream.decoder(terms), _filters(hub, terms.model, services), encoder, mask.error)
     asked = Asked(exchange, terms.model, str(body["model"]), spell)
-    return Translated(hub, stream, asked, bridge, _warnings(exchange.dropped))
+    return Translated(hub, stream, asked, bridge, turn.keep is not None, _warnings(exchange.dropped))
 
 
 def _filters(hub: JSON, model: Model, services: Services) -> list[Filter]:
@@ -156,6 +164,7 @@ class _Flow:
         self._asked = translated.asked
         self._bridge = translated.bridge
         self._stream = translated.stream
+        self._stored = translated.stored
 
     def pieces(self) -> Pieces:
         """Yield the client's bytes, None for silence. Raises: GatewayError until the bridge has begun."""
@@ -186,6 +195,8 @@ class _Flow:
 
     def done(self) -> None:
         """Note what only the end of the stream tells."""
+        if self._stored and not self._bridge.ended and self._exchange.end == "client_gone":
+            self._bridge.fail(GatewayError(_CLIENT_LEFT))
         self._exchange.usage = self._bridge.usage
 
     def _request(self, body: JSON) -> UpstreamRequest:
@@ -254,6 +265,7 @@ class _Flow:
 
 
 _INTERNAL = "The gateway failed; its log tells why."
+_CLIENT_LEFT = "The client left before the end of the answer."
 
 
 def _warnings(dropped: tuple[str, ...]) -> Headers:

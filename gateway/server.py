@@ -36,7 +36,8 @@ from gateway.drain import Drain
 from gateway.heads import HEADER_LINE_LIMIT, HEADER_LINES_LIMIT, Deadlines
 from gateway.held_key import harden
 from gateway.listeners import listen
-from gateway.metrics_folder import MetricsFolder, memory_folder
+from gateway.metrics_folder import MetricsFolder
+from gateway.run_folder import memory_folder
 from gateway.setting import SettingError
 from gateway.worker import LAST_WORDS_SECS, Serving, Worker
 
@@ -85,17 +86,18 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
         beside = partial(Beside, port=sock.getsockname()[1])
         sockets.append(sock)
     access = Access.of(settings)
-    make = make_app or partial(_gateway, access)
-    run(
-        Program(
-            settings,
-            listen(settings) + sockets,
-            (lambda *parts: beside(make(*parts))) if beside else make,
-            started=lambda: announce(settings),
-            forked=access.forked,
-            deadlines=deadlines or Deadlines(),
+    with contextlib.ExitStack() as ends:
+        make = make_app or partial(_gateway, access, ends)
+        run(
+            Program(
+                settings,
+                listen(settings) + sockets,
+                (lambda *parts: beside(make(*parts))) if beside else make,
+                started=lambda: announce(settings),
+                forked=access.forked,
+                deadlines=deadlines or Deadlines(),
+            )
         )
-    )
 
 
 def run(program: Program) -> None:
@@ -118,8 +120,9 @@ def run(program: Program) -> None:
         folder.remove()
 
 
-def _gateway(access: Access, settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
+def _gateway(access: Access, ends: contextlib.ExitStack, settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
     from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
+    from gateway.store.opening import open_store
 
     if settings.models_file is not None:
         try:
@@ -131,7 +134,10 @@ def _gateway(access: Access, settings: Settings, drain: Drain, metrics: Metrics)
         failures=settings.breaker_failures,
         cooldown=settings.breaker_cooldown_secs,
     )
-    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics)
+    store = open_store(settings)
+    if store is not None:
+        ends.callback(store.close)
+    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics, store=store)
 
 
 class Server(BaseApplication):

@@ -15,6 +15,7 @@ from gateway.drain import Drain
 from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.quirks import Quirks
+from gateway.store.guarded import GuardedStore
 from gateway.upstream import Transport
 
 
@@ -40,6 +41,7 @@ class Services:
     access: Access
     metrics: Metrics = field(default_factory=Metrics)
     quirks: Quirks = field(default_factory=Quirks)
+    store: GuardedStore | None = None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("gateway"))
     new_id: NewId = new_id
     now: Now = now

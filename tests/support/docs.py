@@ -24,6 +24,7 @@ PLACES = Addresses("http://GATEWAY:5101", "http://GATEWAY:5102")
 FATE_WORDS = {
     "mapped": "mapped: has a form of its own in Chat",
     "copied": "copied: means the same in Chat",
+    "stored": "answered from stored responses; refused with 400 where what they name is not known",
     "echoed": "echoed in the answer, not sent on: it concerns OpenAI's servers",
     "dropped": "left out and listed in `x-gateway-warnings`",
     "silent": "left out without a word: it says nothing to a model",
