@@ -2,8 +2,8 @@
 
 Two kinds of use. Who *needs* what is stored gets a 503 where the store does not work. An answer that is to be
 *kept* goes out all the same: keeping it holds its end back for a moment at most, and where it fails the answer says
-`store: false` and the log has a warning. After a failure nothing is offered to the store for a second, so that a
-store that hangs does not hold back every answer.
+`store: false` and the log has a warning. While one response takes too long, and for a second after a failure, no other
+is offered to the store: one that hangs does not hold back every answer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from gateway.store import Bounds, Kept, Store
 
 T = TypeVar("T")
 
-_KEEP_SECS = 0.25
-"""Longest time that the end of an answer is held back; a store that works needs a hundredth of it."""
+_KEEP_SECS = 0.5
+"""Longest time that the end of an answer is held back; a store that works needs a millisecond or two."""
 
 _PAUSE_SECS = 1.0
 """How long a store that failed is left alone by answers."""
@@ -39,6 +39,8 @@ class GuardedStore:
         self._log = log or logging.getLogger("gateway")
         self._secret: bytes | None = None
         self._tried_again_at = 0.0
+        self._late: gevent.Greenlet[..., bool] | None = None
+        """What still keeps a response whose answer has not waited for it."""
         self._warned_at = float("-inf")
         self._failures = 0
         """Since the last warning."""
@@ -50,7 +52,9 @@ class GuardedStore:
 
     @property
     def works(self) -> bool:
-        """False for a moment after a failure."""
+        """False while the store keeps somebody waiting, and for a moment after a failure."""
+        if self._late is not None and not self._late.ready():
+            return False
         return time.monotonic() >= self._tried_again_at
 
     def ask(self, credential: str | None, step: Callable[[Store, bytes], T]) -> T:
@@ -73,7 +77,8 @@ class GuardedStore:
         writing = gevent.spawn(self._keep, credential, kept)
         writing.join(_KEEP_SECS)
         if not writing.ready():
-            self._failed(StoreDown(f"It took longer than {_KEEP_SECS} s."))
+            self._late = writing
+            self._warn(f"It took longer than {_KEEP_SECS} s.")
             return False
         return bool(writing.value)
 
@@ -99,10 +104,13 @@ class GuardedStore:
         return hmac.digest(self._secret, b"" if credential is None else b"key " + credential.encode(), "sha256")
 
     def _failed(self, error: StoreDown) -> None:
+        self._tried_again_at = time.monotonic() + _PAUSE_SECS
+        self._warn(str(error.__cause__ or error))
+
+    def _warn(self, reason: str) -> None:
         now = time.monotonic()
-        self._tried_again_at = now + _PAUSE_SECS
         self._failures += 1
         if now - self._warned_at >= _QUIET_SECS:
-            facts = {"reason": str(error.__cause__ or error), "failures": self._failures}
+            facts = {"reason": reason, "failures": self._failures}
             self._log.warning("stored responses fail", extra={"facts": facts})
             self._warned_at, self._failures = now, 0

@@ -38,9 +38,12 @@ FRONT_ENDS = [
     ("pi", "@mariozechner/pi-coding-agent", "Chat, Responses, Messages", "tests/clients/test_frontends.py"),
     ("Qwen Code", "@qwen-code/qwen-code", "Chat", "tests/clients/test_frontends.py"),
     ("Continue CLI", "@continuedev/cli", "Chat", "tests/clients/test_frontends.py"),
+    ("Vercel AI SDK, stored responses", "ai", "Responses", "tests/clients/test_stored.py"),
 ]
 OTHERS = [
     ("llm", "llm", "requirements-llm.txt", "Chat, Responses"),
+    ("openai-agents, stored responses", "openai-agents", "requirements-agents.txt", "Responses"),
+    ("LangChain, stored responses", "langchain-openai", "requirements-agents.txt", "Responses"),
     ("anthropic (Python), old", "anthropic", "requirements-anthropic-0.txt", "Messages"),
 ]
 SDKS = [("anthropic (Python)", "anthropic", "Messages"), ("openai (Python)", "openai", "Chat, Responses")]
