@@ -170,6 +170,17 @@ def test_memory_leaves_nothing_behind(upstream: Upstream) -> None:
     assert not mine.exists()
 
 
+def test_a_client_that_leaves_leaves_a_failed_response(gateway: Gateway, upstream: Upstream) -> None:
+    upstream.answers(chat_text("one two three").streamed().silent(30, after=3))
+    with gateway.stream("/v1/responses", {"model": "m", "input": "count", "stream": True}) as stream:
+        id = next(iter(stream)).data["response"]["id"]
+    end = time.monotonic() + 10
+    while (reply := gateway.get(f"/v1/responses/{id}", headers={"Authorization": f"Bearer {KEY}"})).status == 404:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert (reply.json["status"], reply.json["output"]) == ("failed", [])
+
+
 def test_two_gateways_go_on_with_each_others_threads(redis_server: RedisServer, upstream: Upstream) -> None:
     upstream.answers_with(spoken)
     with (

@@ -42,7 +42,7 @@ class Conversation:
         self.guard = GuardedStore(self.store)
         self.app: Gateway = gateway(self.transport, store=self.guard)
 
-    def reply(self, given: Any, answer: Scripted | None = None, *, key: str = "key-1", **members: Any) -> TestResponse:
+    def reply(self, given: Any, answer: Scripted | None = None, *, key: str | None = "key-1", **members: Any) -> TestResponse:
         """Send a request and return the reply as it is."""
         self.transport._scripts.append(answer or completion("fine"))
         body = {"model": "m", **members} | ({} if given is None else {"input": given})
@@ -289,6 +289,26 @@ def test_what_another_key_made_is_not_there(talk: Conversation) -> None:
     error_of(talk.reply(reference, key="key-2"), 400)
     assert talk.fetch("GET", first["id"]).status_code == 200
     assert b"key-1" not in (talk.store._path.read_bytes() + Path(f"{talk.store._path}-wal").read_bytes())
+
+
+def test_a_client_token_tells_clients_apart_that_share_a_held_key(tmp_path: Path) -> None:
+    talk = Conversation(tmp_path)
+    (tmp_path / "key").write_text("sk-held-0123456789")
+    (tmp_path / "tokens").write_text("token-one-0123456789\ntoken-two-0123456789\n")
+    held = {"BACKEND_KEY_FILE": str(tmp_path / "key"), "CLIENT_TOKENS_FILE": str(tmp_path / "tokens")}
+    talk.app = gateway(talk.transport, store=talk.guard, **held)
+    first = talk.ask("one", key="token-one-0123456789")
+    assert dict(talk.transport.sent[-1].headers)["authorization"] == "Bearer sk-held-0123456789"
+    assert talk.fetch("GET", first["id"], key="token-one-0123456789").status_code == 200
+    error_of(talk.fetch("GET", first["id"], key="token-two-0123456789"), 404)
+
+
+def test_clients_without_a_key_are_one(tmp_path: Path) -> None:
+    talk = Conversation(tmp_path)
+    talk.app = gateway(talk.transport, store=talk.guard, REQUIRE_KEY="false")
+    first = talk.ask("one", key=None)
+    assert call(talk.app, "GET", f"/v1/responses/{first['id']}", key=None).status_code == 200
+    error_of(talk.fetch("GET", first["id"], key="key-1"), 404)
 
 
 def test_input_items_come_in_pages(talk: Conversation) -> None:
