@@ -109,6 +109,9 @@ class Metrics:
         )
         self._tokens = Counter("gateway_tokens", "Tokens used.", ["model", "kind"], registry=own)
         self._dropped = Counter("gateway_dropped_fields", "Request fields that could not be passed on.", **by_dialect)
+        self._stored = Counter(
+            "gateway_stored_responses", "Responses that were to be stored.", ["result"], registry=own
+        )
         self._lost = Counter(
             "gateway_recorder_lost_records", "Records that the traffic recorder could not write.", registry=own
         )
@@ -144,6 +147,10 @@ class Metrics:
     def streams(self, change: int) -> None:
         """Count a stream that begins (1) or ends (-1)."""
         self._streams.inc(change)
+
+    def stored(self, kept: bool) -> None:
+        """Count a response that was to be stored."""
+        self._child(self._stored, "kept" if kept else "lost").inc()
 
     def lost_records(self, count: int) -> None:
         """Count records that the recorder could not write."""

@@ -18,6 +18,9 @@ from gateway.store import Bounds, Store
 from gateway.store.guarded import GuardedStore
 from gateway.store.sqlite import SqliteStore, UnusableFile
 
+SERVERS = ("redis", "rediss", "unix")
+"""Schemes of a store that is a server."""
+
 _FOLDER = "openai-proxy-store-"
 _SPARE = 32 * 1024 * 1024
 """What the file may need beyond the bound on its content, in bytes."""
@@ -34,7 +37,7 @@ def open_store(settings: Settings) -> GuardedStore | None:
 
 def _opened(kind: str, bounds: Bounds) -> Store:
     scheme, _, path = kind.partition(":")
-    if scheme in ("redis", "rediss", "unix"):
+    if scheme in SERVERS:
         from gateway.store.redis import RedisStore  # a library that only this needs
 
         try:

@@ -26,6 +26,7 @@ from gateway.dialects.responses.context import Context
 from gateway.errors import RequestError
 from gateway.exchange import Exchange
 from gateway.jsonbody import dump
+from gateway.metrics import Metrics
 from gateway.store import Kept, Thread
 from gateway.store.guarded import GuardedStore
 from gateway.store.items import kept, references, resolved, since_compaction
@@ -75,9 +76,13 @@ def open_turn(exchange: Exchange, body: JSON, *, keeps: bool) -> Turn:
         body = {**body, "input": resolved(body["input"], places, found)}
     known = None if earlier is None else previous
     keep = None
-    wanted = keeps and body.get("store") is not False and store.works
+    services = exchange.services
+    wanted = keeps and body.get("store") is not False
+    if wanted and not store.works:
+        services.metrics.stored(False)
+        wanted = False
     if wanted or (keeps and known is not None):
-        keep = _Keep(store if wanted else None, owner, known, exchange.services.new_id)
+        keep = _Keep(store if wanted else None, services.metrics, owner, known, services.new_id)
     return Turn(body, earlier or (), keep)
 
 
@@ -104,6 +109,7 @@ class _Keep:
 
     store: GuardedStore | None
     """None: the answer is not kept, and only tells what it goes on from."""
+    metrics: Metrics
     owner: str | None
     previous: str | None
     new_id: NewId
@@ -132,4 +138,6 @@ class _Keep:
             output=dump(output).decode(),
             ids=(*ids, *(item["id"] for item in output)),
         )
-        return store.keep(self.owner, entry)
+        done = store.keep(self.owner, entry)
+        self.metrics.stored(done)
+        return done

@@ -42,7 +42,9 @@ class Conversation:
         self.guard = GuardedStore(self.store)
         self.app: Gateway = gateway(self.transport, store=self.guard)
 
-    def reply(self, given: Any, answer: Scripted | None = None, *, key: str | None = "key-1", **members: Any) -> TestResponse:
+    def reply(
+        self, given: Any, answer: Scripted | None = None, *, key: str | None = "key-1", **members: Any
+    ) -> TestResponse:
         """Send a request and return the reply as it is."""
         self.transport._scripts.append(answer or completion("fine"))
         body = {"model": "m", **members} | ({} if given is None else {"input": given})
