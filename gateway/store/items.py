@@ -21,6 +21,7 @@ _PREFIXES = {
     "custom_tool_call_output": "ctco_",
     "compaction": "cmp_",
 }
+_REFERENCE = ("item_reference", None)
 
 
 def kept(given: Any, new_id: NewId) -> list[JSON]:
@@ -39,20 +40,17 @@ def _with_id(item: JSON, new_id: NewId) -> JSON:
 
 
 def references(given: Any) -> dict[int, str]:
-    """Return the ids that references of an `input` name, by their places."""
+    """Return the ids that references of an `input` name, by their places. It looks at each item of every request."""
     if not isinstance(given, list):
         return {}
-    return {
-        place: item["id"]
-        for place, item in enumerate(given)
-        if isinstance(item, dict) and isinstance(item.get("id"), str) and _refers(item)
-    }
+    perhaps = [place for place, item in enumerate(given) if type(item) is dict and item.get("type") in _REFERENCE]
+    return {place: given[place]["id"] for place in perhaps if _refers(given[place])}
 
 
 def _refers(item: JSON) -> bool:
     """Tell whether an item is a reference; SDKs may leave its type out."""
-    kind = item.get("type")
-    return kind == "item_reference" or (kind is None and set(item) - {"type"} == {"id"})
+    named = isinstance(item.get("id"), str)
+    return named and (item.get("type") is not None or set(item) - {"type"} == {"id"})
 
 
 def resolved(given: list[Any], places: dict[int, str], found: dict[str, JSON]) -> list[Any]:

@@ -48,8 +48,8 @@ _CHECKPOINT_PAGES = 300
 """Length of the log from which on it is moved into the file: a long one falls out of the processor's caches."""
 _CHECKPOINT_BYTES, _PAGES_EACH = _CHECKPOINT_PAGES * 4096, 10
 """The same for a file that lasts, by what one worker has written; and the pages that any response takes."""
-_SHORT = 64 * 1024
-"""What is kept on the spot, in bytes."""
+_SHORT, _FEW = 64 * 1024, 32
+"""What is kept on the spot: bytes, and items."""
 _SLACK = 32
 """Room is made for one in so many of those that the bounds allow, so that not every response has to make some."""
 
@@ -165,7 +165,7 @@ class SqliteStore:
 
     def keep_here(self, owner: bytes, kept: Kept) -> bool:
         """See `Store`; where another worker writes, a thread has the time to wait for it."""
-        if kept.previous is not None or kept.size > _SHORT:
+        if kept.previous is not None or kept.size > _SHORT or len(kept.ids) > _FEW:
             return False
         self._begin()
         try:
