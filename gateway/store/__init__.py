@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.errors import StoreDown
 from gateway.types import JSON
 
 
@@ -74,10 +75,14 @@ class Found:
     output: str
 
 
+class SecretChanged(StoreDown):
+    """The store was emptied while others use it: owners are to be hashed anew."""
+
+
 class Store(Protocol):
     """Where responses are kept. `owner` is a keyed hash of whose they are; what is another's is not there.
 
-    Every method raises StoreDown where the store does not work.
+    Every method raises StoreDown where the store does not work, and SecretChanged where the owner's hash is an old one.
     """
 
     bounds: Bounds

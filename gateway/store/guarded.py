@@ -17,7 +17,7 @@ from typing import TypeVar
 import gevent
 
 from gateway.errors import StoreDown
-from gateway.store import Bounds, Kept, Store
+from gateway.store import Bounds, Kept, SecretChanged, Store
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class GuardedStore:
     def ask(self, credential: str | None, step: Callable[[Store, bytes], T]) -> T:
         """Return what a step finds in the store, given the owner. Raises: StoreDown."""
         try:
-            found = step(self._store, self._owner(credential))
+            found = self._as_owner(credential, step)
         except StoreDown as error:
             self._failed(error)
             raise
@@ -84,7 +84,7 @@ class GuardedStore:
 
     def _keep(self, credential: str | None, kept: Kept) -> bool:
         try:
-            self._store.keep(self._owner(credential), kept)
+            self._as_owner(credential, lambda store, owner: store.keep(owner, kept))
         except StoreDown as error:
             self._failed(error)
             return False
@@ -96,6 +96,13 @@ class GuardedStore:
     def close(self) -> None:
         """The gateway ends."""
         self._store.close()
+
+    def _as_owner(self, credential: str | None, step: Callable[[Store, bytes], T]) -> T:
+        try:
+            return step(self._store, self._owner(credential))
+        except SecretChanged:
+            self._secret = None
+            return step(self._store, self._owner(credential))
 
     def _owner(self, credential: str | None) -> bytes:
         """Return the hash that stands for a client; all clients without a key are one."""

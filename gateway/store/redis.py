@@ -2,7 +2,7 @@
 
 All keys begin with `openai-proxy:`
 
-    secret          the key of the hashes of owners
+    secret          the key of the hashes of owners; each script looks whether it is still the one that was used
     r:ID            hash, one response: owner, previous, head, input, output, ids of its items
     i:OWNER         hash: which response an item is in, by the item's id; of several, the last
     used            sorted set: ids by the time of their last use
@@ -27,7 +27,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gateway.errors import StoreDown
-from gateway.store import Bounds, Found, Kept, Thread
+from gateway.store import Bounds, Found, Kept, SecretChanged, Thread
 from gateway.types import JSON
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ _CONNECTIONS = 32
 
 _COMMON = """
 local prefix = ARGV[1]
+redis.call('SET', prefix .. 'secret', ARGV[2], 'NX')
+if redis.call('GET', prefix .. 'secret') ~= ARGV[2] then return redis.error_reply('SECRETCHANGED') end
 local used, sizes, bytes = prefix .. 'used', prefix .. 'sizes', prefix .. 'bytes'
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -64,8 +66,9 @@ end
 _KEEP = (
     _COMMON
     + """
-local id, owner, previous, head, input, output, ids = unpack(ARGV, 2, 8)
-local size, age, most, largest = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local id, owner, previous, head, input, output, ids = unpack(ARGV, 3, 9)
+local size, age, most, largest = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
+local lasts = tonumber(ARGV[14])
 if redis.call('EXISTS', response(id)) == 1 then return 0 end
 redis.call('HSET', response(id), 'owner', owner, 'previous', previous, 'head', head,
     'input', input, 'output', output, 'ids', ids)
@@ -77,7 +80,7 @@ local one, depth = id, 0
 while one and one ~= '' and redis.call('EXISTS', response(one)) == 1 do
     -- The first of a thread stays the oldest.
     redis.call('ZADD', used, string.format('%.6f', now - depth * 0.000001), one)
-    redis.call('EXPIRE', response(one), ARGV[13] * 3)
+    redis.call('EXPIRE', response(one), lasts * 3)
     one, depth = redis.call('HGET', response(one), 'previous'), depth + 1
 end
 for _, old in ipairs(redis.call('ZRANGEBYSCORE', used, '-inf', now - age)) do remove(old) end
@@ -86,14 +89,14 @@ while redis.call('ZCARD', used) > most or tonumber(redis.call('GET', bytes)) > l
     if not oldest then break end
     remove(oldest)
 end
-for _, key in ipairs({used, sizes, bytes, items}) do redis.call('EXPIRE', key, ARGV[13] * 2) end
+for _, key in ipairs({used, sizes, bytes, items}) do redis.call('EXPIRE', key, lasts * 2) end
 return 1
 """
 )
 _THREAD = (
     _COMMON
     + """
-local id, owner, age = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local id, owner, age = ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not fresh(id, age) or redis.call('HGET', response(id), 'owner') ~= owner then return false end
 local texts = {}
 while id ~= '' do
@@ -112,7 +115,7 @@ return '[' .. table.concat(ordered, ',') .. ']'
 _GET = (
     _COMMON
     + """
-local id, owner, age = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local id, owner, age = ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not fresh(id, age) or redis.call('HGET', response(id), 'owner') ~= owner then return false end
 return redis.call('HMGET', response(id), 'head', 'input', 'output')
 """
@@ -120,8 +123,8 @@ return redis.call('HMGET', response(id), 'head', 'input', 'output')
 _FIND = (
     _COMMON
     + """
-local owner, age, texts, seen = ARGV[2], tonumber(ARGV[3]), {}, {}
-for place = 4, #ARGV do
+local owner, age, texts, seen = ARGV[3], tonumber(ARGV[4]), {}, {}
+for place = 5, #ARGV do
     local id = redis.call('HGET', prefix .. 'i:' .. owner, ARGV[place])
     if id and not seen[id] and fresh(id, age) then
         seen[id] = true
@@ -136,7 +139,7 @@ return texts
 _DELETE = (
     _COMMON
     + """
-local id, owner, age = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local id, owner, age = ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not fresh(id, age) or redis.call('HGET', response(id), 'owner') ~= owner then return 0 end
 remove(id)
 return 1
@@ -152,6 +155,7 @@ class RedisStore:
     def __init__(self, url: str, bounds: Bounds) -> None:
         """Take a URL. Nothing is asked yet: a server that is down does not end the start. Raises: ValueError."""
         self.bounds = bounds
+        self._secret: bytes | None = None
         pool = redis.BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
@@ -175,7 +179,8 @@ class RedisStore:
             found: Any = self._redis.get(name)
             return bytes(found)
 
-        return _tried(made)
+        self._secret = _tried(made)
+        return self._secret
 
     def keep(self, owner: bytes, kept: Kept) -> None:
         """See `Store`."""
@@ -214,7 +219,7 @@ class RedisStore:
         self._redis.close()
 
     def _run(self, script: Callable[..., Any], *values: Any) -> Any:
-        arguments: Sequence[Any] = (_PREFIX, *values)
+        arguments: Sequence[Any] = (_PREFIX, self._secret or self.secret(), *values)
         return _tried(lambda: script(args=arguments))
 
 
@@ -222,5 +227,8 @@ def _tried(step: Callable[[], T]) -> T:
     """Run a step. Raises: StoreDown."""
     try:
         return step()
+    except redis.ResponseError as error:
+        kind = SecretChanged if "SECRETCHANGED" in str(error) else StoreDown
+        raise kind("The store of responses does not work at the moment.") from error
     except (redis.RedisError, OSError) as error:
         raise StoreDown("The store of responses does not work at the moment.") from error

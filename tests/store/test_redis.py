@@ -9,6 +9,7 @@ import redis
 
 from gateway.errors import StoreDown
 from gateway.store import Bounds
+from gateway.store.guarded import GuardedStore
 from gateway.store.redis import RedisStore
 from tests.store.test_contract import ME, chain, ids_of, kept
 from tests.support.redis_server import RedisServer
@@ -37,7 +38,7 @@ def test_nothing_is_left_of_what_was_removed(redis_server: RedisServer, client: 
     chain(store, *"abcdef")
     assert store.delete(ME, "e")
     assert store.delete(ME, "f")
-    assert client.keys("*") == [b"openai-proxy:bytes"]
+    assert sorted(client.keys("*")) == [b"openai-proxy:bytes", b"openai-proxy:secret"]
     assert client.get("openai-proxy:bytes") == b"0"
 
 
@@ -56,6 +57,23 @@ def test_keeping_twice_is_keeping_once(redis_server: RedisServer, client: Any) -
     store.keep(ME, kept("a"))
     store.keep(ME, kept("a"))
     assert client.get("openai-proxy:bytes") == str(kept("a").size).encode()
+
+
+def test_gateways_agree_on_owners_after_the_server_was_emptied(redis_server: RedisServer, client: Any) -> None:
+    one, two = (GuardedStore(RedisStore(redis_server.url, Bounds())) for _ in range(2))
+    assert one.keep("key", kept("a"))
+    assert two.ask("key", lambda store, owner: store.get(owner, "a"))
+    client.flushall()
+    assert one.keep("key", kept("b"))
+    assert two.ask("key", lambda store, owner: store.get(owner, "b"))
+    client.flushall()
+    new = GuardedStore(RedisStore(redis_server.url, Bounds()))
+    assert new.keep("key", kept("c"))
+    assert one.keep("key", kept("d"))
+    for each in (one, two, new):
+        for id in "cd":
+            assert each.ask("key", lambda store, owner, id=id: store.get(owner, id))
+        assert each.ask("other", lambda store, owner: store.get(owner, "c")) is None
 
 
 def test_a_server_that_is_not_there_is_a_store_that_is_down() -> None:
