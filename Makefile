@@ -29,7 +29,7 @@ lint: $(VENV)/.development
 types: $(VENV)/.development
 	$(BIN)/mypy
 
-unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0 $(CLIENTS)/.llm
+unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0 $(CLIENTS)/.llm $(CLIENTS)/.agents
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 	$(BIN)/python -m tests.support.pure_rooms
 
@@ -55,6 +55,12 @@ $(CLIENTS)/.anthropic-0: tests/clients/requirements-anthropic-0.txt | $(VENV)/.d
 $(CLIENTS)/.llm: tests/clients/requirements-llm.txt | $(VENV)/.development
 	@mkdir -p $(CLIENTS)
 	$(PIP) --upgrade --target $(CLIENTS)/llm -r tests/clients/requirements-llm.txt
+	@touch $@
+
+# Libraries for agents, which rely on stored responses; they too would bring their own openai library.
+$(CLIENTS)/.agents: tests/clients/requirements-agents.txt | $(VENV)/.development
+	@mkdir -p $(CLIENTS)
+	$(PIP) --upgrade --target $(CLIENTS)/agents -r tests/clients/requirements-agents.txt
 	@touch $@
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python

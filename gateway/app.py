@@ -32,6 +32,7 @@ from gateway.recording.recorder import KEY, Recorder, Recording
 from gateway.replies import Environ, Reply, StartResponse, error_reply
 from gateway.routes import Routes, chat, health, messages, metrics, models, page, relay, responses
 from gateway.services import Services, new_id
+from gateway.store.guarded import GuardedStore
 from gateway.upstream import HttpTransport, Timeouts, Transport
 
 Guard = Callable[[Environ], GatewayError | None]
@@ -48,6 +49,7 @@ def build(
     recorder: Recorder | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
+    store: GuardedStore | None = None,
 ) -> Gateway:
     """Return the application, made before the fork; what it counts with is loaded now and shared by all workers.
 
@@ -63,6 +65,7 @@ def build(
         recorder=recorder,
         transport=transport,
         models=models,
+        store=store,
     )
     ports = {surface: Port.of(services, surface) for surface in ("chat", "responses")}
     return Gateway(services, ports, guard.refuse_strangers if settings.guarded else None)
@@ -78,6 +81,7 @@ def services_of(
     recorder: Recorder | None = None,
     transport: Transport | None = None,
     models: ModelList | None = None,
+    store: GuardedStore | None = None,
 ) -> Services:
     """Return what all exchanges share."""
     if transport is None:
@@ -86,7 +90,7 @@ def services_of(
     counts = counts or Metrics()
     models = models or ModelList.of(settings)
     models.look()
-    return Services(settings, transport, models, breaker, drain, access, counts, recorder)
+    return Services(settings, transport, models, breaker, drain, access, counts, recorder, store=store)
 
 
 class Port:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway import joining
 from gateway.asking import Asked
@@ -22,6 +22,7 @@ from gateway.jsonbody import dump, load_object, load_upstream
 from gateway.profile import Terms
 from gateway.replies import Reply, json_reply
 from gateway.seal import Envelope
+from gateway.store.turn import Turn, open_turn
 from gateway.turns import pause_for
 from gateway.types import JSON
 from gateway.upstream import Call, UpstreamRequest
@@ -44,6 +45,8 @@ class Translated:
     stream: bool
     asked: Asked
     bridge: Bridge
+    stored: bool
+    """The answer may be stored."""
     warnings: Headers
 
 
@@ -51,7 +54,9 @@ def answer(exchange: Exchange, client: Dialect, raw: bytes) -> Reply:
     """Answer a request of a client dialect through the upstream. Raises: GatewayError before the first byte."""
     # Each step on a large body takes a millisecond or two; between them other exchanges get their turn.
     pause = pause_for(raw)
-    translated = translate(exchange, client, load_object(raw, pause), pause)
+    body = load_object(raw, pause)
+    turn = open_turn(exchange, body, keeps=client.keeps_answers) if client.reads_store else Turn(body)
+    translated = translate(exchange, client, turn, pause)
     pause()
     return respond(exchange, translated)
 
@@ -81,13 +86,16 @@ def terms_of(exchange: Exchange, requested: object, pause: Callable[[], None]) -
     )
 
 
-def translate(exchange: Exchange, client: Dialect, body: JSON, pause: Callable[[], None]) -> Translated:
+def translate(exchange: Exchange, client: Dialect, turn: Turn, pause: Callable[[], None]) -> Translated:
     """Translate a request. The body is not kept: a stream may live long, and its request may be large."""
+    body = turn.body
     services = exchange.services
     upstream = UPSTREAMS[services.settings.backend_api]
     if client.to_chat is None:
         raise TypeError(f"{client.name} is no client's dialect of a translation")
     terms = terms_of(exchange, body.get("model"), pause)
+    if turn.earlier:
+        terms = replace(terms, earlier=turn.earlier)
     translation = client.to_chat(body, terms)
     hub = joining.hub(client, translation, terms)
     exchange.dropped = (*translation.dropped, *upstream.unsent(hub))
@@ -96,12 +104,12 @@ def translate(exchange: Exchange, client: Dialect, body: JSON, pause: Callable[[
         upstream,
         terms,
         hub,
-        translation.context,
+        turn.context(translation.context),
         (services.new_id, services.now),
         exchange.caller.mask.error,
     )
     asked = Asked(exchange, terms.model, str(body["model"]), joining.speller(upstream, hub))
-    return Translated(hub, hub.get("stream") is True, asked, bridge, _warnings(exchange.dropped))
+    return Translated(hub, hub.get("stream") is True, asked, bridge, turn.keep is not None, _warnings(exchange.dropped))
 
 
 def respond(exchange: Exchange, translated: Translated) -> Reply:
@@ -139,6 +147,7 @@ class _Flow:
         self._asked = translated.asked
         self._bridge = translated.bridge
         self._stream = translated.stream
+        self._stored = translated.stored
 
     def pieces(self) -> Pieces:
         """Yield the client's bytes, None for silence. Raises: GatewayError until the bridge has begun."""
@@ -169,6 +178,8 @@ class _Flow:
 
     def done(self) -> None:
         """Note what only the end of the stream tells."""
+        if self._stored and not self._bridge.ended and self._exchange.end == "client_gone":
+            self._bridge.fail(GatewayError(_CLIENT_LEFT))
         self._exchange.usage = self._bridge.usage
 
     def _request(self, body: JSON) -> UpstreamRequest:
@@ -237,6 +248,7 @@ class _Flow:
 
 
 _INTERNAL = "The gateway failed; its log tells why."
+_CLIENT_LEFT = "The client left before the end of the answer."
 
 
 def _warnings(dropped: tuple[str, ...]) -> Headers:

@@ -21,6 +21,7 @@ from gateway import setting as reading
 from gateway.guard import is_own_origin
 from gateway.profile import Limits
 from gateway.setting import Setting, SettingError, setting
+from gateway.store import Bounds
 
 PROGRAM_FOLDER = Path(__file__).resolve().parents[1]
 """Where `openai_proxy.py` stands, and perhaps `models.json` beside it."""
@@ -30,6 +31,7 @@ _surface: Callable[[str], Surface] = reading.one_of("chat", "responses")
 
 _MIB = 1024 * 1024
 _LIMITS = Limits()
+_BOUNDS = Bounds()
 
 
 class Port(NamedTuple):
@@ -156,7 +158,23 @@ class Settings:
         env="LOG_LEVEL",
     )
     responses_store: str = setting(
-        reading.store, "off", "Where stored responses are kept; `off` keeps none.", env="RESPONSES_STORE"
+        reading.store,
+        "memory",
+        "Where stored responses are kept: `off`, `memory`, `sqlite:PATH`, `redis://HOST:PORT/NUMBER`.",
+        env="RESPONSES_STORE",
+    )
+    store_max_responses: int = setting(
+        reading.size, _BOUNDS.responses, "Most stored responses; the oldest go first.", env="STORE_MAX_RESPONSES"
+    )
+    store_max_bytes: int = setting(
+        reading.size, _BOUNDS.bytes, "Most bytes of stored responses.", env="STORE_MAX_BYTES", shown="256 MiB"
+    )
+    store_max_age_secs: float = setting(
+        reading.seconds(1, 366 * 86_400),
+        _BOUNDS.age,
+        "How long a response is kept after its last use, in seconds.",
+        env="STORE_MAX_AGE_SECS",
+        shown="86400",
     )
     key_from_stdin: bool = setting(
         reading.truth,

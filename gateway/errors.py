@@ -13,6 +13,7 @@
         UpgradeRequired             426     invalid_request_error   client
       CircuitOpen                   503     server_error            upstream
       ShuttingDown                  503     server_error            ours
+      StoreDown                     503     server_error            ours
       UpstreamError                                                 upstream
         UpstreamStatus              its own                         upstream
         UpstreamUnreachable         502     server_error            upstream
@@ -140,6 +141,13 @@ class ShuttingDown(GatewayError):
 
     status = 503
     code = "shutting_down"
+
+
+class StoreDown(GatewayError):
+    """The store does not work, and the request needs what is in it."""
+
+    status = 503
+    code = "store_unavailable"
 
 
 class UpstreamError(GatewayError):

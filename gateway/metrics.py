@@ -109,6 +109,9 @@ class Metrics:
         )
         self._tokens = Counter("gateway_tokens", "Tokens used.", ["model", "kind"], registry=own)
         self._dropped = Counter("gateway_dropped_fields", "Request fields that could not be passed on.", **by_dialect)
+        self._stored = Counter(
+            "gateway_stored_responses", "Responses that were to be stored.", ["result"], registry=own
+        )
         live: Any = {"multiprocess_mode": "livesum", "registry": own}
         self._streams = Gauge("gateway_open_streams", "Streams under way.", **live)
         self._connections = Gauge("gateway_connections", "Connections of clients, idle ones too.", **live)
@@ -141,6 +144,10 @@ class Metrics:
     def streams(self, change: int) -> None:
         """Count a stream that begins (1) or ends (-1)."""
         self._streams.inc(change)
+
+    def stored(self, kept: bool) -> None:
+        """Count a response that was to be stored."""
+        self._child(self._stored, "kept" if kept else "lost").inc()
 
     def worker(self, connections: int, greenlets: int) -> None:
         """Set what a worker holds now."""

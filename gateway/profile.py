@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from gateway.types import JSON
 
 TOOL_WORDS = frozenset(["tools", "function_calling", "tool_calling", "tool_use", "tool_calls", "supports_tools"])
 """How lists of upstreams say that a model calls tools."""
@@ -125,3 +127,5 @@ class Terms:
     """A chat client that offers no tools gets a web search."""
     pause: Callable[[], None] = _no_pause
     """Called between the steps of the work on a long history."""
+    earlier: Sequence[JSON] = ()
+    """Items of stored responses that come before the request's own."""

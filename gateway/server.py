@@ -36,7 +36,8 @@ from gateway.drain import Drain
 from gateway.heads import HEADER_LINE_LIMIT, HEADER_LINES_LIMIT, Deadlines
 from gateway.held_key import harden
 from gateway.listeners import listen
-from gateway.metrics_folder import MetricsFolder, memory_folder
+from gateway.metrics_folder import MetricsFolder
+from gateway.run_folder import memory_folder
 from gateway.setting import SettingError
 from gateway.worker import LAST_WORDS_SECS, Serving, Worker
 
@@ -85,17 +86,18 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
         beside = partial(Beside, port=sock.getsockname()[1])
         sockets.append(sock)
     access = Access.of(settings)
-    make = make_app or partial(_gateway, access)
-    run(
-        Program(
-            settings,
-            listen(settings) + sockets,
-            (lambda *parts: beside(make(*parts))) if beside else make,
-            started=lambda: announce(settings),
-            forked=access.forked,
-            deadlines=deadlines or Deadlines(),
+    with contextlib.ExitStack() as ends:
+        make = make_app or partial(_gateway, access, ends)
+        run(
+            Program(
+                settings,
+                listen(settings) + sockets,
+                (lambda *parts: beside(make(*parts))) if beside else make,
+                started=lambda: announce(settings),
+                forked=access.forked,
+                deadlines=deadlines or Deadlines(),
+            )
         )
-    )
 
 
 def run(program: Program) -> None:
@@ -118,9 +120,10 @@ def run(program: Program) -> None:
         folder.remove()
 
 
-def _gateway(access: Access, settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
+def _gateway(access: Access, ends: contextlib.ExitStack, settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
     from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
     from gateway.recording.recorder import recorder_of
+    from gateway.store.opening import open_store
 
     if settings.models_file is not None:
         try:
@@ -132,8 +135,11 @@ def _gateway(access: Access, settings: Settings, drain: Drain, metrics: Metrics)
         failures=settings.breaker_failures,
         cooldown=settings.breaker_cooldown_secs,
     )
+    store = open_store(settings)
+    if store is not None:
+        ends.callback(store.close)
     recorder = recorder_of(settings, access.secrets)
-    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics, recorder=recorder)
+    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics, recorder=recorder, store=store)
 
 
 class Server(BaseApplication):

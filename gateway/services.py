@@ -16,6 +16,7 @@ from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.quirks import Quirks
 from gateway.recording.recorder import Recorder
+from gateway.store.guarded import GuardedStore
 from gateway.upstream import Transport
 
 
@@ -42,6 +43,7 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     recorder: Recorder | None = None
     quirks: Quirks = field(default_factory=Quirks)
+    store: GuardedStore | None = None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("gateway"))
     new_id: NewId = new_id
     now: Now = now

@@ -195,7 +195,12 @@ def origins(text: str) -> str:
 
 
 def store(text: str) -> str:
-    """Read where responses are stored."""
-    if text.lower() != "off":
-        raise ValueError("only `off` is known: this version keeps no responses")
-    return "off"
+    """Read where responses are stored. The text is not repeated in errors, since it may hold a password."""
+    if text.lower() in ("off", "memory"):
+        return text.lower()
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() == "sqlite" and rest:
+        return f"sqlite:{rest}"
+    if scheme.lower() in ("redis", "rediss", "unix") and rest.startswith("//"):
+        return text
+    raise ValueError("none of off, memory, sqlite:PATH and redis://HOST:PORT/NUMBER")

@@ -61,7 +61,7 @@ def test_variables_are_named_like_fields(name: str) -> None:
         ({}, {"CHAT_PORT": "5102"}, "RESPONSES_PORT (--responses-port)"),
         ({}, {"BACKEND_URL": "llm.chutes.ai"}, "BACKEND_URL (--backend-url)"),
         ({}, {"MODELS_FILE": "/nowhere"}, "MODELS_FILE (--models-file)"),
-        ({}, {"RESPONSES_STORE": "memory"}, "RESPONSES_STORE"),
+        ({}, {"RESPONSES_STORE": "disk"}, "RESPONSES_STORE"),
         ({}, {"ENVELOPE_SECRET_FILE": "/dev/null"}, "ENVELOPE_SECRET_FILE"),
     ],
 )

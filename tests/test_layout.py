@@ -42,6 +42,7 @@ TESTED_ELSEWHERE = {
     "gateway/routes/health.py": "tests/test_app.py",
     "gateway/routes/metrics.py": "tests/test_metrics.py",
     "gateway/services.py": "tests/test_app.py",
+    "gateway/store/turn.py": "tests/routes/test_stored.py",
     "gateway/types.py": "tests/test_layout.py",
     "gateway/worker.py": "tests/test_server.py",
 }

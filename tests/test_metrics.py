@@ -144,6 +144,15 @@ def test_only_so_many_models_get_a_label() -> None:
     assert "secret-name" not in text
 
 
+def test_stored_responses_are_counted() -> None:
+    metrics = Metrics()
+    for kept in (True, True, False):
+        metrics.stored(kept)
+    found = samples(metrics.render({"is_open": False, "open_models": [], "consecutive_failures": 0}).decode())
+    assert found['gateway_stored_responses_total{result="kept"}'] == 2
+    assert found['gateway_stored_responses_total{result="lost"}'] == 1
+
+
 def test_lost_records_are_counted() -> None:
     text = Metrics().render({"is_open": False, "open_models": [], "consecutive_failures": 0}, 3).decode()
     assert samples(text)["gateway_recorder_lost_records_total"] == 3

@@ -1,10 +1,8 @@
-"""The folder of the counts: private, gone at the end, no larger for workers that died."""
+"""The folder of the counts: named where the library looks, no larger for workers that died."""
 
 from __future__ import annotations
 
 import os
-import signal
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway import metrics_folder
 from gateway.metrics_folder import ENV, MetricsFolder
 from tests.support.gateway import ROOT
 
@@ -23,47 +20,11 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-def test_the_folder_is_private_and_removed(tmp_path: Path) -> None:
+def test_it_is_named_in_the_environment_and_removed(tmp_path: Path) -> None:
     folder = MetricsFolder(tmp_path)
     assert os.environ[ENV] == str(folder.path)
-    assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
     folder.remove()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_only_its_maker_removes_it(tmp_path: Path) -> None:
-    folder = MetricsFolder(tmp_path)
-    folder._master = -1
-    folder.remove()
-    assert folder.path.exists()
-
-
-def test_what_a_killed_gateway_left_is_swept(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from gateway.metrics_folder import MetricsFolder\n"
-        f"MetricsFolder(Path({str(tmp_path)!r})); print('made', flush=True); time.sleep(60)"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert other.stdout is not None
-    assert other.stdout.readline() == "made\n"
-    mine = MetricsFolder(tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2, "one that lives is left alone"
-    other.send_signal(signal.SIGKILL)
-    other.wait(5)
-    other.stdout.close()
-    mine.remove()
-    again = MetricsFolder(tmp_path)
-    assert list(tmp_path.iterdir()) == [again.path]
-    again.remove()
-
-
-def test_memory_is_used_only_where_it_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_folder, "_MEMORY", tmp_path)
-    assert metrics_folder.memory_folder() == tmp_path
-    monkeypatch.setattr(metrics_folder, "_ROOM", 1 << 60)
-    assert metrics_folder.memory_folder() is None
-    monkeypatch.setattr(metrics_folder, "_MEMORY", tmp_path / "none")
-    assert metrics_folder.memory_folder() is None
 
 
 COUNTING = """

@@ -28,7 +28,10 @@ from gateway import setting
         (setting.origins, "*", "*"),
         (setting.origins, "OFF", ""),
         (setting.origins, "https://a.example, app://b:1", "https://a.example, app://b:1"),
-        (setting.store, "off", "off"),
+        (setting.store, "OFF", "off"),
+        (setting.store, "memory", "memory"),
+        (setting.store, "sqlite:/data/Responses.db", "sqlite:/data/Responses.db"),
+        (setting.store, "redis://:secret@host:6379/1", "redis://:secret@host:6379/1"),
     ],
 )
 def test_values_are_read(parse: Callable[[str], Any], text: str, value: object) -> None:
@@ -63,7 +66,9 @@ def test_values_are_read(parse: Callable[[str], Any], text: str, value: object) 
         (setting.pattern, "(", "regular expression"),
         (setting.origins, "example.org", "no origin"),
         (setting.origins, "https://a, *", "no origin"),
-        (setting.store, "memory", "only `off`"),
+        (setting.store, "sqlite:", "none of off, memory"),
+        (setting.store, "redis:secret", "none of off, memory"),
+        (setting.store, "postgres://user:secret@host/db", "none of off, memory"),
         (setting.readable_file, "/nowhere/at/all", "no file"),
         (setting.readable_file, "/", "a folder"),
     ],

@@ -105,6 +105,10 @@ class Dialect:
     encoder: Callable[[Any, NewId, Now], Encoder] | None = None
     keeps_sealed: bool = False
     """Its clients hand sealed reasoning back on the next turn."""
+    reads_store: bool = False
+    """Its requests may go on from stored responses."""
+    keeps_answers: bool = False
+    """Its answers may be stored."""
 
     # As the upstream's dialect:
     from_chat: Callable[[JSON, Model, frozenset[str]], JSON] | None = None

@@ -37,8 +37,16 @@ RESPONSES = Dialect(
     unsent=unsent,
     fitted=fitted,
     decoder=ResponsesDecoder,
+    reads_store=True,
+    keeps_answers=True,
 )
-COMPACTION = Dialect("responses/compact", chat_wire.encode_error, to_chat=compact_to_chat, encoder=CompactionEncoder)
+COMPACTION = Dialect(
+    "responses/compact",
+    chat_wire.encode_error,
+    to_chat=compact_to_chat,
+    encoder=CompactionEncoder,
+    reads_store=True,
+)
 """`POST /v1/responses/compact`: a Responses request whose answer has a form of its own."""
 MESSAGES = Dialect(
     "messages", messages_wire.encode_error, to_chat=messages_to_chat, encoder=MessagesEncoder, keeps_sealed=True

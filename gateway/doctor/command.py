@@ -19,7 +19,7 @@ from gateway.config import PROGRAM_FOLDER, Settings, name_of
 from gateway.doctor.asking import Upstream
 from gateway.doctor.findings import Finding, failed, line, switches, with_switches
 from gateway.doctor.probes import begin, probes
-from gateway.doctor.surroundings import ports, reach
+from gateway.doctor.surroundings import ports, reach, store
 from gateway.jsonbody import load_upstream
 from gateway.listing import is_openai
 from gateway.listing_fetch import ListUnavailable, fetcher
@@ -49,6 +49,7 @@ def main(words: Sequence[str]) -> int:
     report.title(f"Gateway, upstream {settings.backend_origin}{settings.backend_root_path}")
     report.add(Finding("settings", "ok", f"models file {settings.models_file or 'none'}"))
     report.add_all(ports(settings))
+    report.add_all(store(settings))
     report.add_all(reach(settings))
     if failed(report.findings):
         return report.end()

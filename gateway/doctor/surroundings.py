@@ -1,4 +1,4 @@
-"""Checks what is round the gateway: its ports, the way to the upstream, TLS, the model list."""
+"""Checks what is round the gateway: its ports, its store, the way to the upstream, TLS, the model list."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import requests
 
 from gateway.config import Port, Settings
 from gateway.doctor.findings import Finding
+from gateway.errors import StoreDown
 from gateway.listeners import listen
 from gateway.setting import SettingError
+from gateway.store.opening import SERVERS, open_store
 
 _ASK_SECS = 3.0
 _DAY = 86_400
@@ -48,6 +50,23 @@ def _is_gateway(port: int) -> bool:
         return bool(answer.json() == {"status": "alive"})
     except (requests.RequestException, ValueError):
         return False
+
+
+def store(settings: Settings) -> Iterator[Finding]:
+    """Tell whether the store of responses works, where it is a server; a file is made when the gateway starts."""
+    if settings.responses_store.partition(":")[0] not in SERVERS:
+        return
+    guarded = open_store(settings)
+    if guarded is None:
+        return
+    began = time.monotonic()
+    try:
+        guarded.ask(None, lambda store, owner: owner)
+    except StoreDown as error:
+        yield Finding("store", "no", str(error.__cause__ or error))
+    else:
+        yield Finding("store", "ok", f"it answers, in {(time.monotonic() - began) * 1000:.0f} ms")
+    guarded.close()
 
 
 def reach(settings: Settings) -> Iterator[Finding]:

@@ -11,10 +11,9 @@ from gateway.bodies import read_body
 from gateway.counting import count
 from gateway.dialects.registry import COMPACTION, RESPONSES
 from gateway.dialects.responses.request import count_to_chat
-from gateway.errors import NotFound
 from gateway.inbound import exchanging, json_body
 from gateway.replies import Environ, Reply, json_reply
-from gateway.routes import Routes, post_only
+from gateway.routes import Routes, post_only, stored
 from gateway.routes.relay import target_of
 from gateway.services import Services
 
@@ -54,14 +53,11 @@ def _served(services: Services, surface: str) -> Routes:
 
     def input_tokens(environ: Environ) -> Reply:
         with exchanging(services, surface, environ) as exchange:
-            total = count(exchange, count_to_chat, json_body(services, environ))
+            total = count(exchange, count_to_chat, json_body(services, environ), reads_store=True)
             return json_reply({"object": "response.input_tokens", "input_tokens": total})
-
-    @routes.route("/v1/responses/<path:rest>", methods=["GET", "POST", "DELETE"])
-    def stored(rest: str) -> Reply:
-        raise NotFound(f"There is no stored response at {rest[:100]!r}; this gateway keeps none.")
 
     post_only(routes, "/v1/responses", respond)
     post_only(routes, "/v1/responses/compact", compact)
     post_only(routes, "/v1/responses/input_tokens", input_tokens)
+    stored.add(routes, services, surface)
     return routes

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.config import Settings
-from gateway.doctor.surroundings import ports, reach
+from gateway.doctor.surroundings import ports, reach, store
 from tests.support.gateway import Gateway, free_ports
+from tests.support.redis_server import RedisServer
 
 
 def settings(**environ: str) -> Settings:
@@ -41,6 +42,17 @@ def test_free_and_taken_ports(gateway: Gateway) -> None:
         "is taken by another program",
         True,
     ) or "taken" in one.detail
+
+
+def test_a_store_that_is_a_server_is_asked() -> None:
+    assert list(store(settings())) == []
+    assert list(store(settings(RESPONSES_STORE="redis://127.0.0.1:1/0", BACKEND_API="responses"))) == []
+    (found,) = store(settings(RESPONSES_STORE="redis://:secret@127.0.0.1:1/0"))
+    assert (found.name, found.verdict) == ("store", "no")
+    assert "secret" not in found.detail
+    with RedisServer() as server:
+        (found,) = store(settings(RESPONSES_STORE=server.url))
+    assert found.verdict == "ok"
 
 
 def test_an_upstream_that_is_there_and_one_that_is_not() -> None:

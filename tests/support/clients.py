@@ -50,15 +50,19 @@ class Run:
 
 def client_binary(package: str, name: str) -> str:
     """Return the path of an installed client at its pinned version; else skip the test, or fail it in CI."""
-    pinned = json.loads(PINS.read_text())["dependencies"][package]
-    manifest = MODULES / package / "package.json"
-    found = json.loads(manifest.read_text())["version"] if manifest.exists() else "none"
-    if found == pinned:
-        return str(MODULES / ".bin" / name)
-    reason = f"{package} {pinned} is not installed (found: {found}); run `make clients`"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return str(client_library(package) / ".bin" / name)
+
+
+def client_library(*packages: str) -> Path:
+    """Return the folder of packages that are installed at their pinned versions; else skip, or fail in CI."""
+    for package in packages:
+        pinned = json.loads(PINS.read_text())["dependencies"][package]
+        manifest = MODULES / package / "package.json"
+        found = json.loads(manifest.read_text())["version"] if manifest.exists() else "none"
+        if found != pinned:
+            reason = f"{package} {pinned} is not installed (found: {found}); run `make clients`"
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return MODULES
 
 
 def run_client(command: Sequence[str], env: Mapping[str, str], folder: Path, timeout: float) -> Run:

@@ -24,6 +24,7 @@ PLACES = Addresses("http://GATEWAY:5101", "http://GATEWAY:5102")
 FATE_WORDS = {
     "mapped": "mapped: has a form of its own in Chat",
     "copied": "copied: means the same in Chat",
+    "stored": "answered from stored responses; refused with 400 where what they name is not known",
     "echoed": "echoed in the answer, not sent on: it concerns OpenAI's servers",
     "dropped": "left out and listed in `x-gateway-warnings`",
     "silent": "left out without a word: it says nothing to a model",
@@ -37,9 +38,12 @@ FRONT_ENDS = [
     ("pi", "@mariozechner/pi-coding-agent", "Chat, Responses, Messages", "tests/clients/test_frontends.py"),
     ("Qwen Code", "@qwen-code/qwen-code", "Chat", "tests/clients/test_frontends.py"),
     ("Continue CLI", "@continuedev/cli", "Chat", "tests/clients/test_frontends.py"),
+    ("Vercel AI SDK, stored responses", "ai", "Responses", "tests/clients/test_stored.py"),
 ]
 OTHERS = [
     ("llm", "llm", "requirements-llm.txt", "Chat, Responses"),
+    ("openai-agents, stored responses", "openai-agents", "requirements-agents.txt", "Responses"),
+    ("LangChain, stored responses", "langchain-openai", "requirements-agents.txt", "Responses"),
     ("anthropic (Python), old", "anthropic", "requirements-anthropic-0.txt", "Messages"),
 ]
 SDKS = [("anthropic (Python)", "anthropic", "Messages"), ("openai (Python)", "openai", "Chat, Responses")]

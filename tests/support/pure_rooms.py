@@ -48,6 +48,7 @@ PURE = (
     "gateway/setup/edits.py",
     "gateway/setup/texts.py",
     "gateway/sse.py",
+    "gateway/store/items.py",
     "gateway/types.py",
     "gateway/upstream_error.py",
     "gateway/view/assembled.py",

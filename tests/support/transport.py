@@ -23,6 +23,7 @@ from gateway.errors import UpstreamUnreachable
 from gateway.http1 import Head, Headers
 from gateway.listing import ModelList
 from gateway.listing_fetch import ListUnavailable
+from gateway.store.guarded import GuardedStore
 from gateway.upstream import UpstreamRequest
 
 KEY = "sk-dummy-0123456789"
@@ -139,7 +140,9 @@ class ScriptedTransport:
         return body
 
 
-def gateway(transport: ScriptedTransport, models: Iterable[Any] = (), **env: str) -> Gateway:
+def gateway(
+    transport: ScriptedTransport, models: Iterable[Any] = (), *, store: GuardedStore | None = None, **env: str
+) -> Gateway:
     """Return the application over a scripted transport; `models` is the upstream's list (none: it has none)."""
     listed = json.dumps({"data": [{"id": m} if isinstance(m, str) else m for m in models]}).encode()
 
@@ -157,6 +160,7 @@ def gateway(transport: ScriptedTransport, models: Iterable[Any] = (), **env: str
         access=Access.of(settings),
         transport=transport,
         models=ModelList(fetch),
+        store=store,
     )
 
 

@@ -30,6 +30,8 @@ class Context:
     `summary`: reasoning text is shown as summary (the request asked for one), else as content.
     `seal`: makes `encrypted_content` where the request asked for it, else None.
     `compaction`: the answer's text is the summary of a compaction item and nothing else is shown; `seal` is set.
+    `keep`: stores the response as it ends, before its last event leaves, and tells whether it did; None: it is not
+    to be stored.
     """
 
     echo: JSON
@@ -37,3 +39,4 @@ class Context:
     summary: bool = False
     seal: Callable[[str], str] | None = None
     compaction: bool = False
+    keep: Callable[[JSON], bool] | None = None

@@ -40,7 +40,7 @@ _DEFAULTS: JSON = {
 def echo(body: JSON) -> JSON:
     """Return the members that repeat a checked request.
 
-    `store` is false: nothing is kept. A store, where there is one, puts in what it does.
+    `store` is false: nothing is kept. A store, where there is one, puts in what it does (`gateway.store.turn`).
     """
     members = {name: default if body.get(name) is None else body[name] for name, default in _DEFAULTS.items()}
     reasoning = body.get("reasoning") or {}

@@ -195,6 +195,7 @@ class Encoder:
             self._body = self._response("completed", usage=event.usage)
         else:
             self._body = self._response("incomplete", incomplete=incomplete, usage=event.usage)
+        self._keep()
         type: wire.ResponseEventType = "response.incomplete" if incomplete else "response.completed"
         return [*frames, wire.response_event(type, orjson.dumps(self._body))]
 
@@ -209,7 +210,13 @@ class Encoder:
     def _fail(self, error: GatewayError) -> list[bytes]:
         frames = self._begin()
         self._body = self._response("failed", error={"code": error_code(error), "message": error.message})
+        self._keep()
         return [*frames, wire.response_event("response.failed", orjson.dumps(self._body))]
+
+    def _keep(self) -> None:
+        """Have the response stored; what it tells of that is what came of it."""
+        if self._context.keep is not None:
+            self._body["store"] = self._context.keep(self._body)
 
     def _response(
         self,

@@ -4,6 +4,7 @@ Every field of the published schema has one fate, and so have those of Chat bodi
 
     mapped      has a Chat form of its own, made here or in `request`
     copied      means the same in Chat; so do fields that stand in no table (an upstream's own sampling)
+    stored      what the store reads (`gateway.store.turn`), and tells of in the answer
     echoed      stands in the answer and is not sent: it concerns OpenAI's servers
     dropped     left out and listed, unless its value asks for nothing
     silent      left out without a word: it says nothing to a model
@@ -20,18 +21,19 @@ from gateway.dialects.responses import shape
 from gateway.errors import RequestError, UnsupportedFeature
 from gateway.types import JSON
 
-Fate = Literal["mapped", "copied", "echoed", "dropped", "silent", "rejected"]
+Fate = Literal["mapped", "copied", "stored", "echoed", "dropped", "silent", "rejected"]
 
 _FIELDS: dict[Fate, str] = {
     "mapped": "model input instructions stream tools tool_choice parallel_tool_calls max_output_tokens max_tokens"
     " max_completion_tokens temperature top_p presence_penalty frequency_penalty top_logprobs logprobs include"
     " reasoning text",
     "copied": "seed stop user logit_bias response_format reasoning_effort verbosity",
-    "echoed": "metadata store service_tier prompt_cache_key safety_identifier max_tool_calls",
+    "stored": "previous_response_id store",
+    "echoed": "metadata service_tier prompt_cache_key safety_identifier max_tool_calls",
     "dropped": "truncation context_management moderation image access_programs prompt_cache_options"
     " prompt_cache_retention n functions function_call api_base base_url api_key api_type api_version",
     "silent": "client_metadata stream_options _gateway",
-    "rejected": "messages background prompt conversation previous_response_id",
+    "rejected": "messages background prompt conversation",
 }
 FATES: dict[str, Fate] = {name: fate for fate, names in _FIELDS.items() for name in names.split()}
 
@@ -53,7 +55,7 @@ def refuse(body: JSON) -> None:
         raise _unsupported("prompt", "Stored prompts are at OpenAI: send their text as `instructions` and `input`.")
     if body.get("conversation") is not None:
         raise _unsupported("conversation", "Conversations are not kept here: send the earlier items in `input`.")
-    # A store, where there is one, has put the earlier items into `input` and taken this member away.
+    # A store that knows it has taken this member away and brings the earlier items.
     previous = shape.optional_text(body, "previous_response_id")
     if previous is not None:
         raise RequestError(

@@ -20,7 +20,7 @@ Reference: `ResponseInputItemParam` of the OpenAI API.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.dialects.responses import compaction, shape
@@ -46,11 +46,11 @@ class ItemReader:
         self._shell_calls: dict[str, str] = {}
         """Call ids of local shell calls, by item id: their outputs may name either."""
 
-    def read(self, items: list[Any]) -> None:
-        """Take all items. Raises: RequestError, with the path of the item."""
+    def read(self, items: Sequence[Any], name: str = "input") -> None:
+        """Take all items. Raises: RequestError, with the path of the item, which begins with `name`."""
         self._last = f"input[{len(items) - 1}]"
         for index, item in enumerate(items):
-            path = f"input[{index}]"
+            path = f"{name}[{index}]"
             if not isinstance(item, dict):
                 raise shape.wrong(path, "an item (an object)", item)
             handler = _HANDLERS.get(_type_of(item, path))

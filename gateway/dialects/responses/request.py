@@ -9,6 +9,7 @@ Reference: OpenAI API, "Create a model response".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from gateway.dialects import Translation
@@ -91,26 +92,39 @@ def _read_instructions(body: JSON, reader: ItemReader, limits: Limits) -> None:
 
 
 def _read_input(body: JSON, reader: ItemReader, intake: Intake, purpose: Purpose) -> None:
-    given = body.get("input")
+    given, earlier = body.get("input"), intake.terms.earlier
+    _bound(len(earlier) + (len(given) if isinstance(given, list) else 0), intake.terms.limits.max_input_items)
+    _read_earlier(earlier, reader, intake)
     if isinstance(given, str):
         reader.messages.append({"role": "user", "content": intake.count(given)})
         return
-    if given is None and purpose == "count":
+    if given is None and (purpose == "count" or earlier):
         return
     if not isinstance(given, list):
         raise shape.wrong("input", "a string or a list of items", given)
-    if not given:
+    if not given and not earlier:
         raise shape.fault("input", "`input` must not be an empty list.")
-    limit = intake.terms.limits.max_input_items
-    if len(given) > limit:
-        raise RequestError(
-            f"`input` has {len(given)} items; at most {limit} are allowed (MAX_INPUT_ITEMS).",
-            param="input",
-            code="too_many_input_items",
-        )
     reader.read(given)
     if not reader.messages:
         raise shape.fault("input", "`input` holds nothing that can be sent to this model.")
+
+
+def _bound(count: int, limit: int) -> None:
+    if count > limit:
+        raise RequestError(
+            f"`input` has {count} items, with those of earlier responses; at most {limit} are allowed"
+            " (MAX_INPUT_ITEMS).",
+            param="input",
+            code="too_many_input_items",
+        )
+
+
+def _read_earlier(earlier: Sequence[JSON], reader: ItemReader, intake: Intake) -> None:
+    """Take the items of stored responses; what is left out of them is named once, and not by its place."""
+    told = len(intake.dropped)
+    reader.read(earlier, "previous_response_id")
+    if len(intake.dropped) > told:
+        intake.dropped[told:] = ["previous_response_id"]
 
 
 def _tools(body: JSON, toolbox: Toolbox, compacts: bool) -> JSON:
