@@ -11,7 +11,7 @@ import argparse
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from gateway.asking import NEAREST, explain_missing_model
 from gateway.bridge import Bridge
 from gateway.dialects import Dialect, Translation
 from gateway.dialects.registry import CHAT, COMPACTION, MESSAGES, RESPONSES
+from gateway.dialects.responses.context import Context
 from gateway.errors import GatewayError, RequestError, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from gateway.headers import answered_bridged
 from gateway.jsonbody import dump, load_object, load_upstream
@@ -33,6 +34,7 @@ from gateway.recording.log import Answer, Attempt, Exchange, Log
 from gateway.remedy import remedy_for
 from gateway.replay.compare import SEALED, Difference, differences, events, request_differences
 from gateway.replay.report import Report, chosen
+from gateway.store.items import references
 from gateway.types import JSON
 from gateway.upstream_error import read_error
 
@@ -205,7 +207,7 @@ class _Anew:
         self._upstream = RESPONSES if asked.path.endswith("/responses") else CHAT
         self._model = model_of(asked.line["model_profile"])
         self._body = load_object(exchange.request.body or b"")
-        if self._body.get("previous_response_id"):
+        if self._body.get("previous_response_id") or references(self._body.get("input")):
             raise NotComparable("it refers to a stored response")
         sent = _json(asked.body)
         web_search = any(
@@ -223,7 +225,8 @@ class _Anew:
         found += self._dropped((*translation.dropped, *self._upstream.unsent(hub)))
         numbers = itertools.count(1)
         ids = (lambda prefix: f"{prefix}{next(numbers)}", lambda: 0)
-        bridge = joining.bridge(self._client, self._upstream, terms, hub, translation.context, ids)
+        context = _told_of_store(translation.context, self._exchange.answer)
+        bridge = joining.bridge(self._client, self._upstream, terms, hub, context, ids)
         last = self._exchange.attempts[-1]
         return found + compare_answers(self._exchange, self._answer(bridge, last))
 
@@ -284,6 +287,17 @@ class _Anew:
             out.append(bridge.fail(error))
         body = b"".join(out) if answer.is_stream else dump(bridge.body)
         return Told(200, body, answer.is_stream)
+
+
+def _told_of_store(context: Any, answer: Answer) -> Any:
+    """Whether a response was stored is no translator's doing: its encoder is told what the recording says."""
+    if not isinstance(context, Context):
+        return context
+    for event in events(answer.plain_body, answer.is_stream):
+        told = event.value.get("response", event.value) if isinstance(event.value, dict) else {}
+        if isinstance(told, dict) and "store" in told:
+            return replace(context, echo={**context.echo, "store": told["store"]})
+    return context
 
 
 def _pieces(bridge: Bridge, answer: Answer, exchange: Exchange) -> Iterator[bytes]:

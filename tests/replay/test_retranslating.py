@@ -230,6 +230,8 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     tape.asked("req_6", SENT, model_profile={"id": "m"})
     tape.request("req_7", {"model": "m", "input": "fine"}, "/v1/responses")
     tape.told("req_7", [b"{}"], status=400, headers=WHOLE)
+    tape.request("req_8", {**WANTED, "input": [{"type": "item_reference", "id": "msg_1"}]}, "/v1/responses")
+    tape.asked("req_8", SENT, model_profile={"id": "m"})
     assert differences(tape, tmp_path) == [
         "not a translated path",
         "the gateway answered it itself",
@@ -238,6 +240,7 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         "records of it were lost",
         "it refers to a stored response",
         "the gateway answered it itself",
+        "it refers to a stored response",
     ]
 
 
