@@ -25,7 +25,7 @@ from urllib.parse import unquote_plus
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
 from gateway.http1 import Headers
-from gateway.recording.spelling import hinted
+from gateway.recording.spelling import finder, hinted
 
 STARS: Final = "***"
 SHORTEST: Final = 8
@@ -218,6 +218,8 @@ class Credentials:
         `learn`: take note of those that are found, since the answer may repeat them. `names`: whether the names of
         members count.
         """
+        if not names and not finder(self._known, _MARKS).find_matches_as_indexes(data):
+            return data
         marks = (_FINDER if names else _FORM_FINDER).find_matches_as_indexes(data)
         if marks:
             spans = list(found(data, marks))

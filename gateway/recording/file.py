@@ -72,8 +72,8 @@ class LogFile:
             try:
                 while written < len(lines) and error is None:
                     part = self._part(lines, written)
-                    done, error = self._write(b"".join(part), self._number(_LENGTH))
-                    written += done
+                    missing, error = self._write(b"".join(part), self._number(_LENGTH))
+                    written += len(part) - missing
             except OSError as cause:
                 error = cause
             if error is not None:
@@ -100,7 +100,7 @@ class LogFile:
         return lines[begin : begin + max(1, sum(size <= room for size in sizes))]
 
     def _write(self, data: bytes, length: int) -> tuple[int, OSError | None]:
-        """Write lines behind this length; see `append`."""
+        """Write lines behind this length; return how many are not there, and what kept them."""
         left = memoryview(data)
         try:
             while left:
@@ -111,9 +111,9 @@ class LogFile:
             if self._is_file:
                 os.ftruncate(self._descriptor, length + whole)
                 self._set(_LENGTH, length + whole)
-            return data.count(b"\n", 0, whole), error
+            return data.count(b"\n", whole), error
         self._set(_LENGTH, length + len(data))
-        return data.count(b"\n"), None
+        return 0, None
 
     def _mended_length(self) -> int:
         """Return the file's length, without the part of a line that a killed worker has left."""

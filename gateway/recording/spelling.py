@@ -36,13 +36,14 @@ def hinted(data: bytes, secrets: tuple[bytes, ...]) -> bool:
 
     Where not, no whole one stands here either. One search, however many credentials there are.
     """
-    return bool(secrets) and bool(_finder(secrets).find_matches_as_indexes(data))
+    return bool(secrets) and bool(finder(secrets).find_matches_as_indexes(data))
 
 
 @lru_cache(maxsize=128)
-def _finder(secrets: tuple[bytes, ...]) -> BytesAhoCorasick:
+def finder(secrets: tuple[bytes, ...], marks: tuple[bytes, ...] = ()) -> BytesAhoCorasick:
+    """Return what finds pieces of these credentials, and further marks, in one search."""
     grams = {secret[at : at + _GRAM] for secret in secrets for at in range(0, len(secret) - _GRAM + 1, _STRIDE)}
-    return BytesAhoCorasick(sorted(grams), matchkind=MatchKind.LeftmostFirst)
+    return BytesAhoCorasick([*marks, *sorted(grams)], matchkind=MatchKind.LeftmostFirst)
 
 
 @dataclass(slots=True)
