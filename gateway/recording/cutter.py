@@ -32,13 +32,14 @@ class Cutter:
     model a credential, or a piece of one has come, are frames looked at together (`gateway.recording.spelling`).
     """
 
-    __slots__ = ("_clean", "_context", "_credentials", "_held", "_wary")
+    __slots__ = ("_clean", "_context", "_credentials", "_held", "_size", "_wary")
 
     def __init__(self, clean: Clean, credentials: Credentials) -> None:
         self._clean = clean
         self._credentials = credentials
         self._context = b""
         self._held: list[bytes] = []
+        self._size = 0
         self._wary = False
 
     @property
@@ -55,10 +56,16 @@ class Cutter:
                 self._context = data[-_CONTEXT:]
             return [self._clean(data)]
         self._held.append(data)
+        self._size += len(data)
+        if self._wary and b"\n" not in data and self._size <= _HELD:
+            return []  # lines are given out as wholes
         under_way = self._hide_pieces()
         text = b"".join(self._held)
-        settled = min([len(text.rstrip(_OPEN)), *(start for start, _ in under_way)])
-        if len(text) > _HELD or (len(text) - settled > 2 * LONGEST and not under_way):
+        settled = len(text.rstrip(_OPEN))
+        if self._wary:
+            # The name before a piece must stay in sight.
+            settled = text.rfind(b"\n", 0, min([settled, *(start for start, _ in under_way)])) + 1
+        if len(text) > _HELD or (len(text) - settled > 2 * LONGEST and not self._wary):
             return self.finish()
         end = count = 0
         for chunk in self._held:
@@ -100,4 +107,5 @@ class Cutter:
             at += len(chunk)
         self._context = b"" if text[at - 1 : at] == b"\n" else text[max(0, at - _CONTEXT) : at]
         del self._held[:count]
+        self._size = sum(map(len, self._held))
         return given

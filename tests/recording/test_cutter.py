@@ -106,11 +106,14 @@ def test_pieces_of_some_length_are_seen_where_nobody_was_shown_it(size: int) -> 
     assert pieces_of("chat", given) == f"it is {'*' * len(KEY)} indeed"
 
 
-def test_a_key_that_is_spelled_out_and_cut_within_a_frame() -> None:
-    body = b"".join(frames("messages", ["it is ", KEY[:9], KEY[9:], "."]))
-    cutter = cutter_of(KEY)
-    given = [one for at in range(0, len(body), 50) for one in cutter.feed(body[at : at + 50])] + cutter.finish()
-    assert pieces_of("messages", given) == f"it is {'*' * len(KEY)}."
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [1, 7, 11, 50, 90, 171])
+def test_a_key_that_is_spelled_out_and_cut_within_frames(shape: str, size: int) -> None:
+    body = b"".join(frames(shape, ["it is ", *(KEY[at : at + 3] for at in range(0, len(KEY), 3)), "."]))
+    cutter = cutter_of(KEY, shown=True)
+    given = [one for at in range(0, len(body), size) for one in cutter.feed(body[at : at + size])] + cutter.finish()
+    assert pieces_of(shape, given) == f"it is {'*' * len(KEY)}."
+    assert [len(one) for one in given] == [len(body[at : at + size]) for at in range(0, len(body), size)]
 
 
 def test_a_piece_at_the_end_of_an_answer() -> None:
