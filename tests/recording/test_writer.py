@@ -130,6 +130,31 @@ def test_after_a_line_that_cannot_be_made_its_exchange_is_recorded_no_further() 
     queue.close()
 
 
+def test_what_a_batch_loses_is_told_to_those_it_belongs_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread's work, done here: what is written, what is not, and whose it is."""
+    monkeypatch.setattr(writer, "_BATCH_BYTES", 2 * OVERHEAD)
+    file, first, second, broken = Kept(room=3), Owner(), Owner(), Owner()
+    broken.broken = True
+    queue = Writer(file)
+    queue._process = 1  # no thread is started
+    queue._closing = True  # nor is there a loop to tell
+    for owner, size in ((first, 10), (first, 5 * OVERHEAD), (broken, 1), (second, 10), (second, 10), (first, 10)):
+        queue.put(owner, owner.line, size, b"x")
+    queue.drain()
+    assert file.lines == [b"x\n"] * 3
+    assert (first.lost, second.lost, file.lost) == (1, 1, 3)
+    assert queue._failure == "No space left on device"
+    tried = file.calls
+    queue.put(first, first.line, 10, b"y")
+    queue.drain()
+    assert (first.lost, file.calls) == (2, tried), "for a while nothing is tried"
+    queue._rests_until = 0.0
+    file.room = 10
+    queue.put(first, first.line, 10, b"z")
+    queue.drain()
+    assert file.lines[-1] == b"z\n"
+
+
 def test_many_records_are_written_in_batches_and_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_BATCH_BYTES", 1000)
     monkeypatch.setattr(writer, "_TURN_SECS", 0.0)
