@@ -253,7 +253,7 @@ def test_a_killed_gateway_leaves_a_readable_file(upstream: Upstream, tmp_path: P
 def test_a_file_grows_to_its_limit_and_is_kept_once(upstream: Upstream, tmp_path: Path) -> None:
     path = tmp_path / "traffic.jsonl"
     path.write_text("what an earlier start left\n")
-    upstream.answers_with(lambda request: chat_text("word " * 300))
+    upstream.answers_with(lambda request: chat_text("word " * 100))
     with Gateway(upstream.url, LOG_FILE=str(path), LOG_MAX_BYTES="60000", WORKERS="2") as gateway:
         for _ in range(40):
             assert CHAT.post(gateway, stream=True).status == 200
