@@ -265,6 +265,7 @@ def test_a_file_grows_to_its_limit_and_is_kept_once(upstream: Upstream, tmp_path
         lines = [parse_line(line) for line in file.read_bytes().splitlines()]
         assert lines[0]["direction"] == "log"
         assert len([line for line in lines if line["direction"] == "log"]) == 1
+    assert parse_line(path.read_bytes().splitlines()[-1])["direction"] == "downstream-response-end", "all is written"
 
 
 @pytest.mark.parametrize("path", ["/nowhere/traffic.jsonl", "/"])
