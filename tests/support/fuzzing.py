@@ -8,11 +8,16 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import strategies as st
 
 from gateway.app import Gateway
+from gateway.store import Bounds
+from gateway.store.guarded import GuardedStore
+from gateway.store.sqlite import SqliteStore
 from gateway.upstream import UpstreamRequest
 from tests.support.transport import (
     CHAT_PORT,
@@ -254,7 +259,9 @@ class Subject:
 
     def __init__(self) -> None:
         self.transport = Always()
-        self.app: Gateway = gateway(self.transport, ["m"], ENABLE_CIRCUIT_BREAKER="false")
+        self._folder = TemporaryDirectory(prefix="fuzz-")
+        store = GuardedStore(SqliteStore(Path(self._folder.name) / "responses.db", Bounds()))
+        self.app: Gateway = gateway(self.transport, ["m"], store=store, ENABLE_CIRCUIT_BREAKER="false")
 
     def ask(self, dialect: str, body: JSON | bytes) -> Any:
         """Send one body."""
@@ -272,6 +279,8 @@ def request_is_answered_or_refused(subject: Subject, dialect: str, body: JSON | 
         if dialect != "chat":
             _is_sound(subject.transport.sent[0])
         _ends_once(dialect, reply)
+        if dialect == "responses":
+            is_stored_as_it_was_answered(subject, reply)
         return
     assert subject.transport.sent == []
     answer = reply.get_json()
@@ -324,6 +333,22 @@ def upstream_is_survived(subject: Subject, dialect: str, chunks: list[Any]) -> N
     assert "The gateway failed" not in reply.text, reply.text
     if reply.status_code == 200:
         _ends_once(dialect, reply)
+        if dialect == "responses":
+            is_stored_as_it_was_answered(subject, reply)
+
+
+def is_stored_as_it_was_answered(subject: Subject, reply: Any) -> None:
+    """Whatever was asked and answered: it is there as its last event told, is listed, and one can go on from it."""
+    streamed = reply.headers["content-type"].startswith("text/event-stream")
+    answer = json.loads(reply.text.rstrip().rpartition("\ndata: ")[2])["response"] if streamed else reply.get_json()
+    if not answer["store"]:
+        return
+    path = f"/v1/responses/{answer['id']}"
+    assert call(subject.app, "GET", path).get_json() == answer
+    assert call(subject.app, "GET", f"{path}/input_items?limit=100").status_code == 200
+    subject.transport.script = None
+    more = subject.ask("responses", {"model": "m", "input": "and?", "previous_response_id": answer["id"]})
+    assert more.status_code in (200, 413), more.text
 
 
 SHORT: Mapping[str, JSON] = {
