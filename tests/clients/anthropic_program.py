@@ -1,16 +1,17 @@
 """A program that uses the anthropic Python SDK, of whichever version it finds, and prints what it received.
 
-It is run as a process of its own, because two versions of one package do not fit into one interpreter:
+It is run as a process of its own, because two versions of one package do not fit into one interpreter. Loading the SDK
+takes seconds, so one process serves all cases of a test run: each line of its input is a JSON object with `base_url`,
+`key`, `model` and `case`, and each is answered by one line, with what was `received`, or the `fault`.
 
-    python anthropic_program.py BASE_URL KEY MODEL CASE
-
-Answers are checked by the SDK against its types (`_strict_response_validation`); one JSON object is printed.
+Answers are checked by the SDK against its types (`_strict_response_validation`).
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -76,11 +77,19 @@ CASES: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def main(base_url: str, key: str, model: str, case: str) -> None:
-    """Run one case."""
-    client = anthropic.Anthropic(base_url=base_url, api_key=key, max_retries=0, _strict_response_validation=True)
-    print(json.dumps({"version": anthropic.__version__, "received": CASES[case](client, model)}, default=str))
+def main() -> None:
+    """Run the cases that are asked for."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        client = anthropic.Anthropic(
+            base_url=asked["base_url"], api_key=asked["key"], max_retries=0, _strict_response_validation=True
+        )
+        try:
+            told = {"received": CASES[asked["case"]](client, asked["model"])}
+        except Exception:
+            told = {"fault": traceback.format_exc()}
+        print(json.dumps({"version": anthropic.__version__, **told}, default=str), flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

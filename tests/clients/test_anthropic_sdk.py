@@ -9,6 +9,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,33 +26,59 @@ PROGRAM = Path(__file__).with_name("anthropic_program.py")
 OLD = ROOT / ".clients" / "anthropic-0"
 
 
-class Sdk:
-    """Runs the program with one version of the SDK."""
+class Program:
+    """The program with one version of the SDK."""
 
-    def __init__(self, gateway: Gateway, folder: Path | None) -> None:
-        self.base_url = gateway.responses_url.removesuffix("/v1")
+    def __init__(self, folder: Path | None) -> None:
+        env = {"PATH": os.environ["PATH"], **({"PYTHONPATH": str(folder)} if folder else {})}
         self.folder = folder
+        self._process = subprocess.Popen(
+            [sys.executable, str(PROGRAM)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, **asked: str) -> Any:
+        """Return what the SDK received in a case. Raises: AssertionError with its traceback."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        told = json.loads(self._process.stdout.readline())
+        assert "fault" not in told, told["fault"]
+        assert told["version"].startswith("0.") == (self.folder is not None)
+        return told["received"]
+
+    def stop(self) -> None:
+        """End it: its input is over."""
+        self._process.communicate(timeout=20)
+        assert self._process.returncode == 0
+
+
+@pytest.fixture(scope="module", params=["newest", "0.x"])
+def program(request: pytest.FixtureRequest) -> Iterator[Program]:
+    """The SDK in both versions."""
+    if request.param == "0.x" and not OLD.is_dir():
+        reason = f"the old anthropic SDK is not in {OLD}; run `make clients`"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    started = Program(OLD if request.param == "0.x" else None)
+    yield started
+    started.stop()
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """An SDK in front of the gateway."""
+
+    program: Program
+    base_url: str
 
     def receive(self, case: str) -> Any:
         """Return what the SDK received in a case. Raises: AssertionError with its traceback."""
-        env = {"PATH": os.environ["PATH"], **({"PYTHONPATH": str(self.folder)} if self.folder else {})}
-        command = [sys.executable, str(PROGRAM), self.base_url, KEY, MODEL, case]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        printed = json.loads(done.stdout)
-        assert printed["version"].startswith("0.") == (self.folder is not None)
-        return printed["received"]
+        return self.program.run(base_url=self.base_url, key=KEY, model=MODEL, case=case)
 
 
-@pytest.fixture(params=["newest", "0.x"])
-def sdk(request: pytest.FixtureRequest, agents: Gateway) -> Sdk:
-    """The SDK in both versions."""
-    if request.param == "newest":
-        return Sdk(agents, None)
-    if not OLD.is_dir():
-        reason = f"the old anthropic SDK is not in {OLD}; run `make clients`"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    return Sdk(agents, OLD)
+@pytest.fixture
+def sdk(program: Program, agents: Gateway) -> Sdk:
+    """The SDK, pointed at the gateway as a user would."""
+    return Sdk(program, agents.responses_url.removesuffix("/v1"))
 
 
 def test_a_whole_message(sdk: Sdk, upstream: Upstream) -> None:
