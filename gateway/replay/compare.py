@@ -23,7 +23,18 @@ SEALED = "‹sealed›"
 """Equal to any text, and to none."""
 
 _IDS = frozenset(
-    ["id", "item_id", "call_id", "tool_call_id", "tool_use_id", "response_id", "previous_response_id", "request_id"]
+    [
+        "id",
+        "item_id",
+        "call_id",
+        "tool_call_id",
+        "tool_use_id",
+        "response_id",
+        "previous_response_id",
+        "request_id",
+        "first_id",
+        "last_id",
+    ]
 )
 _TIMES = frozenset(["created", "created_at", "completed_at"])
 _SEALED = frozenset(["encrypted_content", "signature"])

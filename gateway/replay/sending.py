@@ -1,6 +1,7 @@
 """`replay LOG --to URL`: recorded requests of clients, sent to a running gateway, its answers against the recording.
 
-They go one after another, in the recorded order, as fast as they are answered. Headers of the connection are the
+They go one after another, in the recorded order, as fast as they are answered. Ids that a client was told and names
+again are those of this run. Headers of the connection are the
 connection's own; where a key stood, the key of the environment variable goes out, or a stand-in: a gateway whose
 upstream needs none (`replay LOG` as an upstream) asks only that there be one.
 """
@@ -11,12 +12,14 @@ import argparse
 import http.client
 import os
 from contextlib import closing
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.http1 import Headers
 from gateway.progress import Progress
 from gateway.recording.log import Exchange, Log, Request
 from gateway.replay.compare import Difference
+from gateway.replay.drawn import Drawn
 from gateway.replay.report import Report, chosen
 from gateway.replay.retranslating import Told, compare_answers
 from gateway.setting import SettingError
@@ -40,7 +43,7 @@ def run(log: Log, given: argparse.Namespace) -> int:
     key = os.environ.get(given.key_env) or STAND_IN
     gateway = Gateway(given.to, key)
     by_port = {log.head.get("chat_port"): Gateway(given.chat_to, key, "--chat-to")} if given.chat_to else {}
-    report = Report()
+    report, drawn = Report(), Drawn()
     entries = chosen(log, given.exchange)
     with Progress("sending", len(entries)) as progress:
         for entry in entries:
@@ -54,7 +57,8 @@ def run(log: Log, given: argparse.Namespace) -> int:
             elif exchange.answer.line.get("lost"):
                 report.skip("records of it were lost")
             else:
-                report.add(exchange, _compare(by_port.get(exchange.port, gateway), exchange, exchange.request))
+                request = _renewed(exchange.request, drawn)
+                report.add(exchange, _compare(by_port.get(exchange.port, gateway), exchange, request, drawn))
             progress.add()
     return report.end()
 
@@ -100,11 +104,17 @@ def sent_headers(request: Request, key: str) -> Headers:
     return headers
 
 
-def _compare(gateway: Gateway, exchange: Exchange, request: Request) -> list[Difference]:
+def _renewed(request: Request, drawn: Drawn) -> Request:
+    body = None if request.body is None else drawn.renewed(request.body)
+    return replace(request, target=drawn.renewed(request.target.encode()).decode(), body=body)
+
+
+def _compare(gateway: Gateway, exchange: Exchange, request: Request, drawn: Drawn) -> list[Difference]:
     try:
         told = gateway.ask(request)
     except (OSError, http.client.HTTPException) as error:
         return [Difference("answer", f"status {exchange.answer.status}", f"none: {type(error).__name__}: {error}")]
+    drawn.learn(exchange.answer.plain_body, told.body)
     return compare_answers(exchange, told)
 
 

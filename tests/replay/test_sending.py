@@ -12,9 +12,12 @@ from gateway.cli import main
 from gateway.recording.log import Log
 from gateway.replay.records import Records
 from gateway.replay.serving import Player, Server
+from tests.support.answers import chat_text
 from tests.support.gateway import Gateway, free_ports
 from tests.support.record_fixtures import MODELS, RECORDINGS
 from tests.support.recordings import WHOLE, Tape
+from tests.support.sockets import KEY, request, with_key
+from tests.support.upstream import Upstream
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +91,20 @@ def test_each_port_may_have_an_address_of_its_own(
 def test_an_address_that_is_none_is_refused(recording: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(recording), f"--to={url}"]) == 2
     assert "--to" in capsys.readouterr().err
+
+
+def test_what_was_stored_is_named_by_its_new_id(
+    tmp_path: Path, gateway: Gateway, upstream: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upstream.always(chat_text("hi"))
+    log = tmp_path / "log"
+    with Gateway(upstream.url, LOG_FILE=str(log)) as recorded:
+        first = recorded.post("/v1/responses", {"model": "m", "input": "hi"}).json["id"]
+        recorded.post("/v1/responses", {"model": "m", "input": "and?", "previous_response_id": first, "stream": True})
+        for method, path in (("GET", f"/v1/responses/{first}/input_items"), ("DELETE", f"/v1/responses/{first}")):
+            assert request(recorded.responses_port, method, path, headers=with_key(None, KEY)).status == 200
+    assert main(["replay", str(log), "--to", gateway.responses_url]) == 0, capsys.readouterr().out
+    assert "4 exchanges compared, none differ" in capsys.readouterr().out
 
 
 def test_no_gateway_at_all_is_a_difference(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,6 +42,7 @@ PURE = (
     "gateway/remedy.py",
     "gateway/replay/asked.py",
     "gateway/replay/compare.py",
+    "gateway/replay/drawn.py",
     "gateway/replay/matching.py",
     "gateway/replay/pace.py",
     "gateway/replay/volatile.py",
