@@ -69,6 +69,8 @@ class Program:
     """Runs in the master as soon as connections are taken."""
     forked: Callable[[], None]
     """Runs first in each worker."""
+    tended: list[Callable[[], None]] = field(default_factory=list)
+    """What the master calls each second, before it looks after its workers: first before it has any."""
     deadlines: Deadlines = field(default_factory=Deadlines)
 
 
@@ -87,7 +89,8 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
         sockets.append(sock)
     access = Access.of(settings)
     with contextlib.ExitStack() as ends:
-        make = make_app or partial(_gateway, access, ends)
+        tended: list[Callable[[], None]] = []
+        make = make_app or partial(_gateway, access, ends, tended)
         run(
             Program(
                 settings,
@@ -95,6 +98,7 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
                 (lambda *parts: beside(make(*parts))) if beside else make,
                 started=lambda: announce(settings),
                 forked=access.forked,
+                tended=tended,
                 deadlines=deadlines or Deadlines(),
             )
         )
@@ -120,7 +124,14 @@ def run(program: Program) -> None:
         folder.remove()
 
 
-def _gateway(access: Access, ends: contextlib.ExitStack, settings: Settings, drain: Drain, metrics: Metrics) -> Serving:
+def _gateway(
+    access: Access,
+    ends: contextlib.ExitStack,
+    tended: list[Callable[[], None]],
+    settings: Settings,
+    drain: Drain,
+    metrics: Metrics,
+) -> Serving:
     from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
     from gateway.recording.recorder import recorder_of
     from gateway.store.opening import open_store
@@ -138,7 +149,10 @@ def _gateway(access: Access, ends: contextlib.ExitStack, settings: Settings, dra
     store = open_store(settings)
     if store is not None:
         ends.callback(store.close)
-    recorder = recorder_of(settings, access.secrets)
+    recorder = recorder_of(settings, access.secrets, access.forked)
+    if recorder is not None:
+        ends.callback(recorder.close)
+        tended.append(recorder.tend)
     return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics, recorder=recorder, store=store)
 
 
@@ -159,6 +173,7 @@ class Server(BaseApplication):
         self.metrics = metrics
         self.deadlines = program.deadlines
         self.started = program.started
+        self.tended = program.tended
         self._folder = folder
         self._wsgi = wsgi
         self._descriptors = descriptors
@@ -224,6 +239,11 @@ class Master(Arbiter):
 
     def handle_usr2(self) -> None:
         """Not taken: a second master could not tell its ports from those of a stranger."""
+
+    def manage_workers(self) -> None:
+        for tend in self.app.tended:
+            tend()
+        super().manage_workers()
 
     def reload(self) -> None:
         """Let new workers take over, without waiting for the old ones to end: signals are still heard."""

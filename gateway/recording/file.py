@@ -1,12 +1,13 @@
-"""The file of a recording, which all workers write: whole lines, one batch at a time.
+"""The file of a recording: whole lines, one batch at a time.
 
-The master begins it before the fork: what a previous start left is kept once, as `PATH.1`. A batch is written under
-a lock, so lines of several workers are never mixed. When the file is full it becomes `PATH.1` in turn and a new one is
-begun; the others see by a shared number that they must open it anew.
+The master begins it before the fork: what a previous start left is kept once, as `PATH.1`. One process at a time
+writes it, under a lock. When the file is full it becomes `PATH.1` in turn and a new one is begun; whoever writes next,
+after that process was killed, sees by a shared number that it must open it anew.
 
-What is shared lies in memory that all workers map: that number, the length that the file has after the last whole
-batch (a worker that is killed while it writes leaves part of a line, which the next one cuts off), and how many
-records were lost. The lock is one of the kernel's, which frees it when a process dies.
+What is shared lies in memory that all processes map: that number, the length that the file has after the last whole
+batch (a process that is killed while it writes leaves part of a line, which the next one cuts off), and how many
+records were lost, which workers count too. The locks are the kernel's, which frees them when a process dies; the one
+for counting is held for no write to the disk, since workers wait for it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _BARE = 1024
 
 
 class LogFile:
-    """The file; made in the master, used in every worker, there by one thread only."""
+    """The file; made in the master."""
 
     def __init__(self, path: Path, limit: int, first_line: Callable[[], bytes]) -> None:
         """Begin the file. `limit` in bytes, `first_line` makes the line that each file begins with.
@@ -45,15 +46,21 @@ class LogFile:
         self._shared = mmap.mmap(-1, mmap.PAGESIZE)
         self._generation = 0
         self._is_file = True
-        self._lock = os.memfd_create("recording")
+        self._lock, self._counting = os.memfd_create("recording"), os.memfd_create("lost records")
         self._descriptor = self._begin()
-        with self._locked(), contextlib.suppress(OSError):
+        with _locked(self._lock), contextlib.suppress(OSError):
             self._part([b""], 0)
 
     def close(self) -> None:
         """Close it in this process."""
         os.close(self._descriptor)
         os.close(self._lock)
+        os.close(self._counting)
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What the process that writes must keep open."""
+        return self._descriptor, self._lock, self._counting
 
     @property
     def lost(self) -> int:
@@ -62,12 +69,12 @@ class LogFile:
 
     def count_lost(self, records: int) -> None:
         """Count records that were not written."""
-        with self._locked():
+        with _locked(self._counting):
             self._set(_LOST, self._number(_LOST) + records)
 
     def append(self, lines: Sequence[bytes]) -> tuple[int, OSError | None]:
         """Write whole lines; return how many of them are there, and what kept the others, which are counted as lost."""
-        with self._locked():
+        with _locked(self._lock):
             written, error = 0, None
             try:
                 while written < len(lines) and error is None:
@@ -77,7 +84,7 @@ class LogFile:
             except OSError as cause:
                 error = cause
             if error is not None:
-                self._set(_LOST, self._number(_LOST) + len(lines) - written)
+                self.count_lost(len(lines) - written)
             return written, error
 
     # --- under the lock -----------------------------------------------------------------------------------------
@@ -161,17 +168,18 @@ class LogFile:
             self._descriptor = descriptor
             self._generation = generation
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        fcntl.lockf(self._lock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._lock, fcntl.LOCK_UN)
-
     def _number(self, at: int) -> int:
         number: int = _NUMBER.unpack_from(self._shared, at)[0]
         return number
 
     def _set(self, at: int, number: int) -> None:
         _NUMBER.pack_into(self._shared, at, number)
+
+
+@contextlib.contextmanager
+def _locked(lock: int) -> Iterator[None]:
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(lock, fcntl.LOCK_UN)

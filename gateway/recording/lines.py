@@ -1,4 +1,4 @@
-"""Makes the lines of one exchange: in order, without credentials. Runs in the writer's thread.
+"""Makes the lines of one exchange: in order, without credentials. Runs in the recorder process.
 
 Lines are put together from prepared parts, since there are several for each request; `gateway.recording.format` says
 what a line is, and a test compares. A chunk that may end within a credential waits for the next one of its leg
@@ -7,29 +7,21 @@ what a line is, and a test compares. A chunk that may end within a credential wa
 
 from __future__ import annotations
 
-import binascii
-import codecs
+import base64
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import MISSING, fields
-from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from gateway import __version__
-from gateway.http1 import Head, Headers
+from gateway.http1 import Headers
 from gateway.jsonbody import dump
-from gateway.profile import Model
 from gateway.recording import format
 from gateway.recording.credentials import Credentials
 from gateway.recording.cutter import Cutter
 from gateway.recording.packed import Packed
-from gateway.upstream import UpstreamRequest
-
-_SLICE = 3 * 128 * 1024
-"""Bytes of a payload that are spelled in one go; three bytes make four of base64."""
 
 (
     _CLIENT_REQUEST,
@@ -55,8 +47,6 @@ _SLICE = 3 * 128 * 1024
 )
 
 Secrets = Callable[[], Iterable[str]]
-Breathe = Callable[[], None]
-"""Lets the other threads of the process go on, between two pieces of long work."""
 
 
 class Clock:
@@ -88,17 +78,14 @@ class Clock:
 class Lines:
     """The lines of one exchange. Each method makes those of one record, which happened `at` a monotonic time."""
 
-    def __init__(self, clock: Clock, secrets: Secrets, breathe: Breathe) -> None:
-        """`secrets` returns credentials to hide beside those of the exchange. The rest is made in the thread."""
+    def __init__(self, clock: Clock, secrets: Iterable[str]) -> None:
+        """`secrets` are credentials to hide beside those of the exchange."""
         self.lost = 0
         """Lines that could not be written."""
-        self.dropped = 0
-        """Records that found no room in the queue; counted by the writer."""
         self.broken = False
         """A line could not be made; noted by the writer, which makes no further one then."""
         self._clock = clock
-        self._secrets = secrets
-        self._breathe = breathe
+        self._credentials = Credentials(secrets)
 
     def client_request(
         self,
@@ -107,8 +94,8 @@ class Lines:
         method: str,
         target: str,
         headers: Headers,
-        body: bytes | None,
         encoding: str | None,
+        body: bytes | None,
     ) -> list[bytes]:
         """The request as it was received; `owner`: port and id; `encoding`: what its body was compressed with.
 
@@ -124,7 +111,6 @@ class Lines:
 
     def _begin(self, port: str, request_id: str) -> None:
         self._owner = b',"port":%b,"request_id":"%b"' % (port.encode(), request_id.encode())
-        self._credentials = Credentials(self._secrets())
         self._client = Leg(b"%b%b," % (_CLIENT_CHUNK, self._owner), Cutter(self._cleaned, self._credentials))
         self._upstream = self._client
         self._waiting: deque[_Waiting] = deque()
@@ -132,27 +118,35 @@ class Lines:
         self._seen = self._clean = b""
         self._spelt: tuple[str, bytes, list[bytes]] = ("", b"", [])
 
-    def upstream_request(self, at: float, attempt: int, request: UpstreamRequest, model: Model | None) -> list[bytes]:
-        """A request that goes to the upstream; `model` is set where it was translated."""
+    def upstream_request(
+        self,
+        at: float,
+        attempt: int,
+        method: str,
+        target: str,
+        headers: Headers,
+        profile: dict[str, Any] | None,
+        body: bytes | None,
+    ) -> list[bytes]:
+        """A request that goes to the upstream; `profile`, of the model, is set where it was translated."""
         facts: dict[str, Any] = {
             "attempt": attempt,
-            "method": request.method,
-            "target": self._credentials.target(request.target),
-            "headers": self._credentials.headers(request.headers),
+            "method": method,
+            "target": self._credentials.target(target),
+            "headers": self._credentials.headers(headers),
         }
-        if model is not None:
-            facts["model_profile"] = profile_of(model)
+        if profile is not None:
+            facts["model_profile"] = profile
         members = b'%b%b,"attempt":%d,' % (_UPSTREAM_CHUNK, self._owner, attempt)
         self._upstream = Leg(members, Cutter(self._cleaned, self._credentials))
-        lines = self._out(at, *self._request(_UPSTREAM_REQUEST, facts, request.body))
+        lines = self._out(at, *self._request(_UPSTREAM_REQUEST, facts, body))
         self._forget()  # a long stream should not hold a large body
         return lines
 
-    def upstream_head(self, at: float, attempt: int, head: Head) -> list[bytes]:
+    def upstream_head(self, at: float, attempt: int, status: int, headers: Headers) -> list[bytes]:
         """The upstream's status and headers."""
-        self._look_into(self._upstream, head.headers)
-        headers = self._credentials.headers(head.headers)
-        facts = {"attempt": attempt, "status": head.status, "headers": headers}
+        self._look_into(self._upstream, headers)
+        facts = {"attempt": attempt, "status": status, "headers": self._credentials.headers(headers)}
         return self._out(at, self._facts(_UPSTREAM_HEAD, facts))
 
     def upstream_chunk(self, at: float, data: bytes) -> list[bytes]:
@@ -181,12 +175,12 @@ class Lines:
             self._first_byte = at
         return self._chunk(at, self._client, data)
 
-    def client_end(self, at: float, began: float, facts: dict[str, Any]) -> list[bytes]:
-        """How the exchange ended; the last of its lines. `began` as `at`."""
+    def client_end(self, at: float, began: float, dropped: int, facts: dict[str, Any]) -> list[bytes]:
+        """How the exchange ended; the last of its lines. `began` as `at`; `dropped` records did not come here."""
         if self._first_byte is not None:
             facts["first_byte_ms"] = round((self._first_byte - began) * 1000, 3)
         facts["duration_ms"] = round((at - began) * 1000, 3)
-        lost = self.lost + self.dropped
+        lost = self.lost + dropped
         if lost:
             facts["lost"] = lost
         line = self._facts(_CLIENT_END, facts)
@@ -204,8 +198,6 @@ class Lines:
         if body is None:
             return [members]
         clean = self._cleaned(body, learn=True)
-        if len(body) > _SLICE:
-            self._breathe()
         return [members, b",", *self._payload("body", clean)]
 
     # What is relayed passes here twice, once on each leg: it is looked at and spelled once.
@@ -217,7 +209,7 @@ class Lines:
 
     def _payload(self, name: str, data: bytes) -> list[bytes]:
         if data is not self._spelt[1] or name != self._spelt[0]:
-            self._spelt = (name, data, payload(name, data, self._breathe))
+            self._spelt = (name, data, payload(name, data))
         return self._spelt[2]
 
     def _forget(self) -> None:
@@ -285,40 +277,9 @@ class _Waiting:
         self.line = line
 
 
-def payload(name: str, data: bytes, breathe: Breathe) -> list[bytes]:
-    """Return a member that holds exactly these bytes, as `format.payload` does, in parts; long ones have many."""
+def payload(name: str, data: bytes) -> list[bytes]:
+    """Return a member that holds exactly these bytes, as `format.payload` does, in parts."""
     try:
-        if len(data) <= _SLICE:
-            return [b'"%b":' % name.encode(), orjson.dumps(data.decode())]
-        return [b'"%b":"' % name.encode(), *_text(data, breathe), b'"']
+        return [b'"%b":' % name.encode(), orjson.dumps(data.decode())]
     except UnicodeDecodeError:
-        return [b'"%b_base64":"' % name.encode(), *_base64(data, breathe), b'"']
-
-
-def _text(data: bytes, breathe: Breathe) -> list[bytes]:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    spelt = []
-    for at in range(0, len(data), _SLICE):
-        piece = decoder.decode(data[at : at + _SLICE], at + _SLICE >= len(data))
-        spelt.append(orjson.dumps(piece)[1:-1])
-        breathe()
-    return spelt
-
-
-def _base64(data: bytes, breathe: Breathe) -> list[bytes]:
-    spelt = []
-    for at in range(0, len(data), _SLICE):
-        spelt.append(binascii.b2a_base64(data[at : at + _SLICE], newline=False))
-        breathe()
-    return spelt
-
-
-@lru_cache(maxsize=256)
-def profile_of(model: Model) -> dict[str, Any]:
-    """Return what is known of a model, as far as it is not the default."""
-    known: dict[str, Any] = {"id": model.id}
-    for one in fields(model):
-        value = getattr(model, one.name)
-        if one.default is not MISSING and value != one.default:
-            known[one.name] = sorted(value) if isinstance(value, frozenset) else value
-    return known
+        return [b'"%b_base64":"' % name.encode(), base64.b64encode(data), b'"']

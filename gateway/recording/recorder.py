@@ -5,14 +5,18 @@
     Exchange     recording.send(transport, …)      RecordedCall, which tells of what the upstream answers
     dispatcher   recording.head, recording.answer  RecordedBody, which tells of what goes to the client and how it ends
 
-Each of them puts a record into the writer's queue and does nothing else; lines are made elsewhere. Where nothing is
-recorded there is no `Recording`, and nothing is wrapped.
+Each of them puts a record into the worker's queue and does nothing else; lines are made in a process of their own.
+Where nothing is recorded there is no `Recording`, and nothing is wrapped.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import MISSING, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
@@ -23,16 +27,15 @@ from gateway.http1 import Head, Headers
 from gateway.profile import Model
 from gateway.recording import format
 from gateway.recording.file import LogFile
-from gateway.recording.lines import Clock, Lines, Secrets
-from gateway.recording.writer import Line, Writer, breathe
+from gateway.recording.lines import Clock, Secrets
+from gateway.recording.process import Process
+from gateway.recording.queue import Queue
+from gateway.recording.writer import Writer
 from gateway.setting import SettingError
 from gateway.upstream import Call, Transport, UpstreamRequest
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
-
-Put = Callable[..., bool]
-"""`Writer.put`."""
 
 KEY = "gateway.recording"
 """Where the WSGI environment holds the recording of its request."""
@@ -41,38 +44,52 @@ KEY = "gateway.recording"
 class Recorder:
     """The recorder of one gateway, made before the fork."""
 
-    def __init__(self, file: LogFile, writer: Writer, clock: Clock, secrets: Secrets) -> None:
-        """`secrets` returns credentials that the gateway itself holds: they are replaced wherever they stand."""
+    def __init__(self, file: LogFile, queue: Queue, process: Process) -> None:
         self._file = file
-        self._writer = writer
-        self._clock = clock
-        self._secrets = secrets
+        self._queue = queue
+        self._process = process
+        self._master = os.getpid()
+        self._numbers = itertools.count()
 
     @property
     def lost(self) -> int:
         """Records that were lost, by all workers since the start."""
-        return self._file.lost + self._writer.dropped
+        return self._file.lost + self._queue.dropped
+
+    def tend(self) -> None:
+        """See that the recorder process runs; for the master."""
+        self._process.tend()
 
     def close(self) -> None:
-        """Write what is left; the end of the process does it as well."""
-        self._writer.close()
+        """In a worker: hand over what is left. In the master, when no worker is left: write it."""
+        if os.getpid() == self._master:
+            self._process.stop()
+        else:
+            self._queue.close()
 
     def begin(self, environ: MutableMapping[str, Any]) -> None:
         """Record a request if it is one under `/v1`, and let the environment know."""
         if environ["PATH_INFO"].startswith("/v1/"):
-            lines = Lines(self._clock, self._secrets, breathe)
-            environ[KEY] = Recording(self._writer, lines, environ)
+            environ[KEY] = Recording(self._queue, next(self._numbers), environ)
 
 
 class Recording:
     """The record of one exchange under way."""
 
-    def __init__(self, writer: Writer, lines: Lines, environ: MutableMapping[str, Any]) -> None:
+    __slots__ = (
+        *("upstream_cut", "number", "dropped", "put"),
+        *("_queue", "_environ", "_began", "_announced", "_status", "_attempts"),
+    )
+
+    def __init__(self, queue: Queue, number: int, environ: MutableMapping[str, Any]) -> None:
         self.upstream_cut = False
         """The upstream's answer broke off."""
-        self._put: Put = writer.put
-        self._drop: Put = writer.drop
-        self._lines = lines
+        self.number = number
+        self.dropped = 0
+        """Records that found no room."""
+        self.put: Callable[..., bool] = queue.put
+        """Queues a record of this; see `Queue.put`."""
+        self._queue = queue
         self._environ = environ
         self._began = time.monotonic()
         self._announced = False
@@ -88,12 +105,13 @@ class Recording:
         self._announce()
         self._attempts += 1
         attempt = self._attempts
-        size = len(request.body) if request.body else 0
-        self._request(self._lines.upstream_request, size, attempt, request, model)
+        body = request.body
+        profile = None if model is None else profile_of(model)
+        self._request("upstream_request", body, attempt, request.method, request.target, request.headers, profile)
         try:
-            return RecordedCall(transport.send(request), self, attempt, self._lines, self._put)
+            return RecordedCall(transport.send(request), self, attempt)
         except BaseException as error:
-            self._put(self._lines, self._lines.upstream_end, 0, attempt, *_end_of(error))
+            self.put(self, "upstream_end", 0, attempt, *_end_of(error))
             raise
 
     def head(self, status: str, headers: Headers) -> None:
@@ -102,15 +120,15 @@ class Recording:
         exchange: Exchange | None = self._environ.get("gateway.exchange")
         if exchange is None or exchange.end != "client_gone":
             self._status = int(status[:3])
-            self._put(self._lines, self._lines.client_head, 0, self._status, headers.copy())
+            self.put(self, "client_head", 0, self._status, headers.copy())
 
     def answer(self, body: Iterable[bytes]) -> RecordedBody:
         """Return the WSGI body, whose pieces are recorded on their way."""
-        return RecordedBody(body, self, self._lines, self._put)
+        return RecordedBody(body, self)
 
     def ended(self, exhausted: bool) -> None:
         """The client has all of the answer, or will get no more."""
-        self._put(self._lines, self._lines.client_end, 0, self._began, self._facts(exhausted))
+        self.put(self, "client_end", 0, self._began, self.dropped, self._facts(exhausted))
         self._environ = {}  # which holds this: without it all of it goes at once
 
     def _announce(self, body: bytes | None = None, encoding: str = "") -> None:
@@ -120,22 +138,20 @@ class Recording:
         self._announced = True
         environ = self._environ
         target = environ.get("RAW_URI") or _target(environ)
-        size = len(body) if body else 0
         self._request(
-            self._lines.client_request,
-            size,
+            "client_request",
+            body,
             (environ["SERVER_PORT"], environ["gateway.request_id"]),
             environ["REQUEST_METHOD"],
             target,
             client_headers(environ),
-            body,
             None if encoding == "identity" else encoding,
         )
 
-    def _request(self, line: Line, size: int, *what: Any) -> None:
+    def _request(self, kind: str, body: bytes | None, *what: Any) -> None:
         """Record a request. Where it is lost, nothing more is recorded: its headers tell which words to hide."""
-        if not self._put(self._lines, line, size, *what):
-            self._put = self._drop
+        if not self.put(self, kind, len(body) if body else 0, *what, body):
+            self.put = self._queue.drop
 
     def _facts(self, exhausted: bool) -> dict[str, Any]:
         exchange: Exchange | None = self._environ.get("gateway.exchange")
@@ -161,12 +177,12 @@ class Recording:
 class RecordedCall:
     """A `Call` that tells what comes."""
 
-    def __init__(self, call: Call, recording: Recording, attempt: int, lines: Lines, put: Put) -> None:
-        self._put = put
+    __slots__ = ("_attempt", "_call", "_has_head", "_over", "_recording")
+
+    def __init__(self, call: Call, recording: Recording, attempt: int) -> None:
         self._call = call
         self._recording = recording
         self._attempt = attempt
-        self._lines = lines
         self._has_head = False
         self._over = False
 
@@ -179,7 +195,8 @@ class RecordedCall:
             raise
         if head is not None and not self._has_head:
             self._has_head = True
-            self._put(self._lines, self._lines.upstream_head, 0, self._attempt, head)
+            # A named tuple would not travel; both members are plain.
+            self._recording.put(self._recording, "upstream_head", 0, self._attempt, head.status, head.headers)
         return head
 
     def read(self, wait: float) -> bytes | None:
@@ -190,7 +207,7 @@ class RecordedCall:
             self._broke(error)
             raise
         if data:
-            self._put(self._lines, self._lines.upstream_chunk, len(data), data)
+            self._recording.put(self._recording, "upstream_chunk", len(data), data)
         elif data is not None:
             self._ended("complete", None)
         return data
@@ -210,18 +227,18 @@ class RecordedCall:
     def _ended(self, end: str, error: str | None) -> None:
         if not self._over:
             self._over = True
-            self._put(self._lines, self._lines.upstream_end, 0, self._attempt, end, error)
+            self._recording.put(self._recording, "upstream_end", 0, self._attempt, end, error)
 
 
 class RecordedBody:
     """A WSGI body that tells what goes to the client."""
 
-    def __init__(self, body: Iterable[bytes], recording: Recording, lines: Lines, put: Put) -> None:
-        self._put = put
+    __slots__ = ("_body", "_exhausted", "_pieces", "_recording")
+
+    def __init__(self, body: Iterable[bytes], recording: Recording) -> None:
         self._body = body
         self._pieces = iter(body)
         self._recording = recording
-        self._lines = lines
         self._exhausted = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -234,7 +251,7 @@ class RecordedBody:
             self._exhausted = True
             raise
         if data:
-            self._put(self._lines, self._lines.client_chunk, len(data), data)
+            self._recording.put(self._recording, "client_chunk", len(data), data)
         return data
 
     def close(self) -> None:
@@ -262,13 +279,29 @@ def _end_of(error: BaseException) -> tuple[str, str | None]:
             return "closed", None
 
 
+@lru_cache(maxsize=256)
+def profile_of(model: Model) -> dict[str, Any]:
+    """Return what is known of a model, as far as it is not the default."""
+    known: dict[str, Any] = {"id": model.id}
+    for one in fields(model):
+        value = getattr(model, one.name)
+        if one.default is not MISSING and value != one.default:
+            known[one.name] = sorted(value) if isinstance(value, frozenset) else value
+    return known
+
+
 def _target(environ: Mapping[str, Any]) -> str:
     query = environ.get("QUERY_STRING")
     return f"{environ['PATH_INFO']}?{query}" if query else str(environ["PATH_INFO"])
 
 
-def recorder_of(settings: Settings, secrets: Secrets = tuple) -> Recorder | None:
-    """Return the recorder that the settings ask for, its file begun; None for none. Raises: SettingError."""
+def recorder_of(
+    settings: Settings, secrets: Secrets = tuple, forked: Callable[[], None] = lambda: None
+) -> Recorder | None:
+    """Return the recorder that the settings ask for, its file begun; None for none. Raises: SettingError.
+
+    `secrets` returns credentials that the gateway itself holds; `forked` runs first in the recorder process.
+    """
     if settings.log_file is None:
         return None
     clock = Clock(time.monotonic())
@@ -284,4 +317,5 @@ def recorder_of(settings: Settings, secrets: Secrets = tuple) -> Recorder | None
     except OSError as error:
         why = error.strerror or str(error)
         raise SettingError(name_of("log_file"), f"{str(settings.log_file)!r} cannot be begun: {why}") from None
-    return Recorder(file, Writer(file), clock, secrets)
+    process = Process(Writer(file, clock, secrets).take, file.descriptors, forked)
+    return Recorder(file, Queue(process.control, file), process)

@@ -17,8 +17,10 @@ from gateway.config import Settings
 from gateway.drain import Drain
 from gateway.errors import UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from gateway.listing import ModelList
+from gateway.profile import Model
 from gateway.recording.format import parse_line, raw_payload
-from gateway.recording.recorder import Recorder, recorder_of
+from gateway.recording.frames import Frames, pack
+from gateway.recording.recorder import Recorder, profile_of, recorder_of
 from gateway.setting import SettingError
 from tests.support.transport import CHAT_PORT, KEY, ScriptedTransport, answer, call, chunk, completion, refusal, sse
 
@@ -51,8 +53,14 @@ class Recorded:
 
     def lines(self) -> list[dict[str, Any]]:
         """All lines behind the first, when the recorder has written what it was told."""
-        self.recorder.close()
+        self.write()
         return [parse_line(line) for line in self.path.read_bytes().splitlines()][1:]
+
+    def write(self) -> None:
+        """Do the work of the recorder process here."""
+        for records in Frames().feed(b"".join(pack(self.recorder._queue.take()))):
+            self.recorder._process._take({}, records)
+        self.recorder.close()
 
 
 @pytest.fixture
@@ -206,7 +214,7 @@ def test_what_is_no_traffic_is_not_recorded(path: Path, method: str, path_: str)
 def test_health_and_metrics_tell_what_was_lost(path: Path) -> None:
     recorded = Recorded(Path("/dev/full"), completion())
     call(recorded.app, "POST", "/v1/chat/completions", CHAT)
-    recorded.recorder.close()
+    recorded.write()
     assert recorded.recorder.lost == len(WHOLE)
     assert call(recorded.app, "GET", "/health").json["recorder"] == {"lost_records": len(WHOLE)}
     assert f"gateway_recorder_lost_records_total {len(WHOLE)}\n" in call(recorded.app, "GET", "/metrics").text
@@ -214,7 +222,7 @@ def test_health_and_metrics_tell_what_was_lost(path: Path) -> None:
 
 def test_where_a_request_finds_no_room_nothing_more_of_it_is_recorded(path: Path) -> None:
     recorded = Recorded(path, refusal(400, f"bad key {KEY}"))
-    recorded.recorder._writer._limit = 2000
+    recorded.recorder._queue._limit = 2000
     call(recorded.app, "POST", "/v1/chat/completions", {**CHAT, "x": "y" * 3000})
     assert recorded.lines() == []
     assert recorded.recorder.lost == len(WHOLE)
@@ -254,3 +262,9 @@ def test_the_first_line_names_no_upstream(path: Path) -> None:
     assert head["direction"] == "log"
     assert 0 <= head["offset"] < 5
     assert abs(time.time() - path.stat().st_mtime) < 60
+
+
+def test_only_what_is_known_of_a_model_is_told() -> None:
+    assert profile_of(Model("m")) == {"id": "m"}
+    told = {"id": "m", "aliases": ("n",), "features": ["a", "b"], "mid_system": True}
+    assert profile_of(Model("m", aliases=("n",), features=frozenset("ba"), mid_system=True)) == told

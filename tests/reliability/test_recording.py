@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.answers import chat_text, dropped, error
 from tests.support.gateway import Gateway
-from tests.support.processes import forget_peak, peak_memory, wait_until, workers
+from tests.support.processes import forget_peak, peak_memory, recorders, wait_until, workers
 from tests.support.sockets import KEY, raw_request
 from tests.support.surfaces import SURFACES, Surface
 from tests.support.upstream import Request, Scripted, Upstream
@@ -78,8 +78,12 @@ def test_a_failing_upstream_and_a_full_disk(on_a_full_disk: Gateway, upstream: U
         found: int = gateway.get("/health").json["recorder"]["lost_records"]
         return found
 
+    def told_alike() -> bool:
+        """Both say the same, when nothing is on its way any more."""
+        return f"gateway_recorder_lost_records_total {lost()}\n" in gateway.get("/metrics").body.decode()
+
     assert wait_until(lambda: lost() >= 6 * len(seen))
-    assert f"gateway_recorder_lost_records_total {lost()}\n" in gateway.get("/metrics").body.decode()
+    assert wait_until(told_alike)
     told = [line for line in gateway.log_lines if "records of the traffic are lost" in line["message"]]
     assert len(told) == 1
     assert "No space left on device" in told[0]["message"]
@@ -90,15 +94,15 @@ def test_a_disk_that_has_room_again_is_written_again(upstream: Upstream, tmp_pat
     path = tmp_path / "traffic.jsonl"
     upstream.answers_with(lambda request: chat_text("word " * 100))
     with Gateway(upstream.url, LOG_FILE=str(path)) as gateway:
-        (worker,) = workers(gateway)
+        (recorder,) = recorders(gateway)
         assert SURFACES[0].post(gateway).status == 200
         assert wait_until(lambda: b"downstream-response-end" in path.read_bytes())
         size = path.stat().st_size
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        resource.prlimit(recorder, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         assert SURFACES[0].post(gateway).status == 200
         assert wait_until(lambda: gateway.get("/health").json["recorder"]["lost_records"] > 0)
         assert path.read_bytes()[-1:] == b"\n"
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        resource.prlimit(recorder, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
         def written() -> bool:
             assert SURFACES[0].post(gateway).status == 200

@@ -12,8 +12,12 @@ from tests.support.gateway import Gateway
 
 def workers(gateway: Gateway) -> list[int]:
     """The worker processes, those that are dead but not yet reaped left out."""
-    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
-    return [int(child) for child in children if _state(int(child)) not in ("Z", "X", "")]
+    return [child for child in _children(gateway) if not _records(child)]
+
+
+def recorders(gateway: Gateway) -> list[int]:
+    """The process that writes the recording, if there is one."""
+    return [child for child in _children(gateway) if _records(child)]
 
 
 def peak_memory(pid: int) -> int:
@@ -43,6 +47,18 @@ def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def _children(gateway: Gateway) -> list[int]:
+    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
+    return [int(child) for child in children if _state(int(child)) not in ("Z", "X", "")]
+
+
+def _records(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "recorder\n"
+    except OSError:
+        return False
 
 
 def _state(pid: int) -> str:
