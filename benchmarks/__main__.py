@@ -33,7 +33,7 @@ def main() -> int:
     subject_core, load_core = two_cores()
     os.sched_setaffinity(0, {load_core})
     upstream = MockUpstream(load_core)
-    subjects = _subjects(options, upstream.port, subject_core)
+    subjects = _subjects(options, upstream.port, subject_core, load_core)
     try:
         results = _measure_all(subjects, workloads, plan)
     finally:
@@ -63,14 +63,14 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _subjects(options: argparse.Namespace, port: int, core: int) -> list[Subject]:
+def _subjects(options: argparse.Namespace, port: int, core: int, load_core: int) -> list[Subject]:
     subjects = [Subject(port, core)]
     if options.direct:
         return subjects
     root = options.gateway.resolve()
     subjects.append(Gateway(port, core, root))
     if can_record(root):
-        subjects.append(Gateway(port, core, root, recording=True))
+        subjects.append(Gateway(port, core, root, recording=True, spare_core=load_core))
     if options.peer:
         subjects.append(LiteLLM(port, core, options.peer_requirement))
     return subjects

@@ -36,6 +36,8 @@ class Measurement:
     errors: int
     missing: int
     first_error: str
+    recorder: float = 0.0
+    """How much of `cpu` was the recorder process's."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ def measure(workload: Workload, subject: Subject, warm_up: float, seconds: float
     memory: list[int] = [0]
 
     def at_start() -> None:
-        started.append(subject.cpu_us())
+        started.extend((subject.cpu_us(), subject.recorder_us()))
 
     def sample() -> None:
         memory.append(subject.memory_bytes())
@@ -110,18 +112,19 @@ def measure(workload: Workload, subject: Subject, warm_up: float, seconds: float
         measured = load.run(
             warm_up, workload.seconds or seconds, at_start, sample if workload.measure == "memory" else None
         )
-        cpu = subject.cpu_us() - started[0]
+        cpu, recorder = subject.cpu_us() - started[0], subject.recorder_us() - started[1]
     finally:
         load.close()
-    return _summary(workload, load.tallies[0], measured, cpu, max(memory))
+    return _summary(workload, load.tallies[0], measured, (cpu, recorder), max(memory))
 
 
-def _summary(workload: Workload, tally: Tally, seconds: float, cpu: int, memory: int) -> Measurement:
+def _summary(workload: Workload, tally: Tally, seconds: float, cpu: tuple[int, int], memory: int) -> Measurement:
     units = tally.deltas if workload.unit == "delta" else tally.requests
     delays = sorted(tally.delays)
     return Measurement(
         rate=units / seconds,
-        cpu=cpu / units if units else float("nan"),
+        cpu=cpu[0] / units if units else float("nan"),
+        recorder=cpu[1] / units if units else float("nan"),
         memory=memory / _MB,
         delay=(percentile(delays, 0.5), percentile(delays, 0.99), percentile(delays, 1.0)),
         duration=statistics.fmean(tally.durations) / _MS if tally.durations else float("nan"),

@@ -80,6 +80,8 @@ class Report:
 
     def _checks(self) -> list[str]:
         heads = ["workload", "subject", "units/s", "first delta, ms", "delay p50 / p99 / longest", "errors", "missing"]
+        recorder = any(figures.median("recorder") > 0 for figures in self._results.values())
+        heads += ["recorder's CPU"] if recorder else []
         lines = [_row(heads), _row(["---"] * len(heads))]
         for workload in self._workloads:
             for subject in self._versions:
@@ -90,7 +92,8 @@ class Report:
                 delay = (figures.delay(0), figures.delay(1), figures.longest)
                 speed.append("" if math.isnan(delay[0]) else _shown(delay))
                 faults = [str(figures.errors), str(figures.missing)]
-                lines.append(_row([workload.title, subject, *speed, *faults]))
+                apart = [_number(figures.median("recorder") or math.nan)] if recorder else []
+                lines.append(_row([workload.title, subject, *speed, *faults, *apart]))
         return lines
 
     def plot(self) -> str:

@@ -13,6 +13,7 @@ nothing to it, since those who manage services send them to all processes; it is
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import select
 import signal
@@ -31,6 +32,9 @@ _READ_BYTES = 256 * 1024
 _STOP = b"."
 _STOP_SECS = 5.0
 """Time to write what is left, in seconds."""
+
+_COLLECT_AFTER = 20_000
+"""New objects between two looks for garbage: a batch of records is thousands, and soon gone by itself."""
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 NAME = b"recorder"
@@ -117,6 +121,7 @@ class Process:
                 signal.signal(number, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        gc.set_threshold(_COLLECT_AFTER)
         kept = {0, 1, 2, self._inbox.fileno(), *self._kept}
         null = os.open(os.devnull, os.O_RDWR)
         for name in os.listdir("/proc/self/fd"):

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 
 from gateway.recording.format import parse_line, raw_payload
+from gateway.recording.log import Log
+from gateway.view.command import write as write_page
 from tests.support.answers import Answer, body_answer, chat_text, chunk, error, sse
 from tests.support.gateway import ROOT, Gateway, free_ports
 from tests.support.processes import wait_until
@@ -183,6 +186,17 @@ def repeats_the_key(request: Request) -> Answer:
     return sse(*(chunk({"content": piece}) for piece in pieces), finish="stop").dripped(11)
 
 
+def page_of(recording: Path) -> bytes:
+    """The page that `view` makes of a recording, what it has packed beside what it shows."""
+    path = recording.with_suffix(".html")
+    with Log.open(recording) as log:
+        write_page(log, path)
+    page = path.read_bytes()
+    packed = re.findall(rb'<script type="text/plain" id="x\d+">([^<]+)</script>', page)
+    assert packed
+    return b"\n".join([page, *(gzip.decompress(base64.b64decode(one)) for one in packed)])
+
+
 @over_surfaces
 def test_no_credential_reaches_any_file_or_page(recording: Recording, upstream: Upstream, surface: Surface) -> None:
     upstream.answers_with(repeats_the_key)
@@ -200,6 +214,7 @@ def test_no_credential_reaches_any_file_or_page(recording: Recording, upstream: 
             assert CANARY.encode() not in answered
     recorded = recording.path.read_bytes()
     pages = b"".join(gateway.get(path).body for path in ("/metrics", "/health", "/"))
+    pages += page_of(recording.path)
     for secret in SECRETS:
         for spelt in (secret.encode(), base64.b64encode(secret.encode())):
             assert spelt not in recorded, secret

@@ -1,44 +1,31 @@
-"""The queue and its thread: what is put is written in order, what finds no room is lost and counted."""
+"""What is made of records: lines in order; what cannot be written, made or understood is lost and counted."""
 
 from __future__ import annotations
 
-import gc
 import logging
-import threading
 import time
-from collections.abc import Callable
+from typing import Any
 
-import gevent
 import pytest
 
 from gateway.recording import writer
-from gateway.recording.writer import OVERHEAD, Writer
+from gateway.recording.frames import Record
+from gateway.recording.lines import Clock
+from gateway.recording.writer import Exchanges, Writer
 
-
-class Owner:
-    """Whose records they are."""
-
-    def __init__(self) -> None:
-        self.lost = 0
-        self.dropped = 0
-        self.broken = False
-
-    def line(self, at: float, text: bytes) -> list[bytes]:
-        return [text + b"\n"]
+HELD = "held-canary-0123456789"
 
 
 class Kept:
-    """A file in memory; `full` lines fit into it."""
+    """A file in memory, into which so many lines fit."""
 
     def __init__(self, room: int = 1 << 30) -> None:
         self.room = room
         self.lines: list[bytes] = []
         self.lost = 0
-        self.threads: set[int] = set()
         self.calls = 0
 
     def append(self, lines: list[bytes]) -> tuple[int, OSError | None]:
-        self.threads.add(threading.get_ident())
         self.calls += 1
         fit = lines[: self.room - len(self.lines)]
         self.lines += fit
@@ -49,127 +36,80 @@ class Kept:
         self.lost += records
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition() and time.monotonic() < end:
-        gevent.sleep(0.01)
-    assert condition()
+def writer_of(file: Kept) -> Writer:
+    return Writer(file, Clock(0.0), lambda: (HELD,))
 
 
-@pytest.fixture(autouse=True)
-def no_long_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_GATHER_SECS", 0.001)
+def begin(number: int) -> Record:
+    return (number, "client_request", 1.0, ("8000", f"req_{number}"), "GET", "/v1/models", [], None, None)
 
 
-def test_records_are_written_in_order_by_a_thread_of_their_own() -> None:
-    file, owner = Kept(), Owner()
-    queue = Writer(file)
-    for number in range(100):
-        queue.put(owner, owner.line, 10, b"%d" % number)
-    wait_for(lambda: len(file.lines) == 100)
-    queue.put(owner, owner.line, 10, b"100")
-    wait_for(lambda: len(file.lines) == 101)
-    assert file.lines == [b"%d\n" % number for number in range(101)]
-    assert threading.get_ident() not in file.threads
-    queue.close()
+def piece(number: int, data: Any = b"data\n") -> Record:
+    return (number, "client_chunk", 1.0, data)
 
 
-def test_the_end_of_the_process_writes_what_is_left() -> None:
-    file, owner = Kept(), Owner()
-    queue = Writer(file)
-    queue.close()  # nothing was ever put
-    queue.put(owner, owner.line, 10, b"last")
-    queue.close()
-    queue.close()
-    assert file.lines == [b"last\n"]
+def end(number: int, dropped: int = 0) -> Record:
+    return (number, "client_end", 2.0, 1.0, dropped, {"end": "complete", "status": 200})
 
 
-def test_what_finds_no_room_is_lost(caplog: pytest.LogCaptureFixture) -> None:
-    file, owner = Kept(), Owner()
-    queue = Writer(file, limit=10 * OVERHEAD)
+def test_lines_are_written_in_order_and_an_exchange_is_forgotten_with_its_end() -> None:
+    file = Kept()
+    exchanges: Exchanges = {}
+    one = writer_of(file)
+    one.take(exchanges, [begin(1), begin(2), piece(1)])
+    assert set(exchanges) == {1, 2}
+    one.take(exchanges, [end(2), piece(1), end(1, dropped=3)])
+    assert not exchanges
+    assert [b"req_1" in line for line in file.lines] == [True, False, True, False, True, True]
+    assert b'"lost":3' in file.lines[-1]
+    assert file.calls == 2
+    assert file.lost == 0
+
+
+def test_a_key_that_the_gateway_holds_is_hidden() -> None:
+    file = Kept()
+    writer_of(file).take({}, [begin(1), piece(1, f"it is {HELD}\n".encode())])
+    assert HELD.encode() not in file.lines[1]
+    assert b"it is ***" in file.lines[1]
+
+
+def test_of_an_exchange_whose_request_is_not_known_nothing_is_written() -> None:
+    file = Kept()
+    writer_of(file).take({}, [piece(1), begin(2), end(1), end(2)])
+    assert len(file.lines) == 2
+    assert file.lost == 2
+
+
+def test_after_a_line_that_cannot_be_made_its_exchange_is_recorded_no_further(caplog: pytest.LogCaptureFixture) -> None:
+    file = Kept()
     with caplog.at_level(logging.WARNING, "gateway"):
-        for _ in range(3):
-            queue.put(owner, owner.line, 20 * OVERHEAD, b"large")
-    assert owner.dropped == 3
-    queue.put(owner, owner.line, 10, b"small")
-    wait_for(lambda: file.lost == 3)
-    wait_for(lambda: file.lines == [b"small\n"])
-    assert queue.dropped == 0
+        writer_of(file).take({}, [begin(1), begin(2), piece(1, "secret words"), piece(1), end(1), end(2)])
+    assert [b"req_1" in line for line in file.lines] == [True, False, False]
+    assert file.lost == 3
     assert len(caplog.records) == 1
-    queue.close()
+    assert "secret words" not in caplog.text
 
 
 def test_a_full_disk_is_told_once_and_not_tried_all_the_time(caplog: pytest.LogCaptureFixture) -> None:
-    file, first, second = Kept(room=2), Owner(), Owner()
-    queue = Writer(file)
+    file = Kept(room=2)
+    exchanges: Exchanges = {}
+    one = writer_of(file)
     with caplog.at_level(logging.WARNING, "gateway"):
-        for owner in (first, first, second, second):
-            queue.put(owner, owner.line, 10, b"x")
-        wait_for(lambda: file.lost == 2)
-        queue.put(first, first.line, 10, b"y")
-        wait_for(lambda: file.lost == 3)
-        wait_for(lambda: len(caplog.records) == 1)
-    assert (first.lost, second.lost) == (1, 2)
-    assert file.calls == 1
-    assert "No space left on device" in caplog.text
-    queue.close()
-
-
-def test_after_a_line_that_cannot_be_made_its_exchange_is_recorded_no_further() -> None:
-    file, owner, other = Kept(), Owner(), Owner()
-    queue = Writer(file)
-
-    def broken(at: float, text: bytes) -> list[bytes]:
-        raise ValueError("secret words")
-
-    queue.put(owner, broken, 10, b"x")
-    queue.put(owner, owner.line, 10, b"y")
-    queue.put(other, other.line, 10, b"z")
-    wait_for(lambda: file.lines == [b"z\n"])
-    assert file.lost == 2
-    queue.close()
-
-
-def test_what_a_batch_loses_is_told_to_those_it_belongs_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread's work, done here: what is written, what is not, and whose it is."""
-    monkeypatch.setattr(writer, "_BATCH_BYTES", 2 * OVERHEAD)
-    file, first, second, broken = Kept(room=3), Owner(), Owner(), Owner()
-    broken.broken = True
-    queue = Writer(file)
-    queue._process = 1  # no thread is started
-    queue._closing = True  # nor is there a loop to tell
-    for owner, size in ((first, 10), (first, 5 * OVERHEAD), (broken, 1), (second, 10), (second, 10), (first, 10)):
-        queue.put(owner, owner.line, size, b"x")
-    queue.drain()
-    assert file.lines == [b"x\n"] * 3
-    assert (first.lost, second.lost, file.lost) == (1, 1, 3)
-    assert queue._failure == "No space left on device"
-    tried = file.calls
-    queue.put(first, first.line, 10, b"y")
-    queue.drain()
-    assert (first.lost, file.calls) == (2, tried), "for a while nothing is tried"
-    queue._rests_until = 0.0
+        one.take(exchanges, [begin(1), begin(2), piece(1), piece(2), piece(2)])
+        one.take(exchanges, [piece(1)])
+    assert (file.lost, file.calls) == (4, 1), "for a moment nothing is tried"
+    assert [exchanges[number].lost for number in (1, 2)] == [2, 2]
+    one._rests_until = time.monotonic()
     file.room = 10
-    queue.put(first, first.line, 10, b"z")
-    queue.drain()
-    assert file.lines[-1] == b"z\n"
+    one.take(exchanges, [end(1)])
+    assert b'"lost":2' in file.lines[-1]
+    assert len(caplog.records) == 1
+    assert "No space left on device" in caplog.text
 
 
-def test_many_records_are_written_in_batches_and_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_lines_are_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_BATCH_BYTES", 1000)
-    monkeypatch.setattr(writer, "_TURN_SECS", 0.0)
-    file, owner = Kept(), Owner()
-    queue = Writer(file)
-    for number in range(50):
-        queue.put(owner, owner.line, 100, b"%d" % number * 100)
-    wait_for(lambda: len(file.lines) == 50)
-    assert file.calls > 3
-    queue.close()
-
-
-def test_nothing_is_left_behind() -> None:
-    queue = Writer(Kept())
-    queue.put(Owner(), Owner().line, 10, b"x")
-    queue.close()
-    del queue
-    gc.collect()
+    file = Kept()
+    writer_of(file).take({}, [begin(1), *(piece(1, b"x" * 99 + b"\n") for _ in range(50))])
+    assert len(file.lines) == 51
+    assert file.calls > 5

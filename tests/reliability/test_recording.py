@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import statistics
 import threading
 import time
@@ -109,3 +111,43 @@ def test_a_disk_that_has_room_again_is_written_again(upstream: Upstream, tmp_pat
             return path.stat().st_size > size
 
         assert wait_until(written)
+
+
+def test_a_recorder_that_is_killed_comes_back_and_dies_with_its_master(upstream: Upstream, tmp_path: Path) -> None:
+    path = tmp_path / "traffic.jsonl"
+    upstream.answers_with(lambda request: chat_text("word " * 10))
+    with Gateway(upstream.url, LOG_FILE=str(path)) as gateway:
+        assert SURFACES[0].post(gateway).status == 200
+        assert wait_until(lambda: b"downstream-response-end" in path.read_bytes())
+        (first,) = recorders(gateway)
+        os.kill(first, signal.SIGKILL)
+        assert SURFACES[0].post(gateway).status == 200
+
+        def recorded_again() -> bool:
+            reply = SURFACES[0].post(gateway)
+            assert reply.status == 200
+            return reply.headers["x-request-id"].encode() in path.read_bytes()
+
+        assert wait_until(recorded_again)
+        (second,) = recorders(gateway)
+        assert second != first
+        told = [line for line in gateway.log_lines if "the recorder process has ended" in line["message"]]
+        assert len(told) == 1
+        os.kill(gateway.pid, signal.SIGKILL)
+        gateway.process.wait(5)
+        assert wait_until(lambda: not Path(f"/proc/{second}").exists())
+        gateway.process.returncode = 0
+
+
+def test_a_recorder_that_stands_still_holds_no_request_up(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.answers_with(lambda request: chat_text("word " * 10))
+    with Gateway(upstream.url, LOG_FILE=str(tmp_path / "traffic.jsonl")) as gateway:
+        (recorder,) = recorders(gateway)
+        os.kill(recorder, signal.SIGSTOP)
+        began = time.monotonic()
+        for _ in range(20):
+            assert SURFACES[0].post(gateway, metadata={"user_id": "x" * 500_000}).status == 200
+        assert time.monotonic() - began < 10
+        os.kill(recorder, signal.SIGCONT)
+    lines = (tmp_path / "traffic.jsonl").read_bytes()
+    assert lines.count(b'"direction":"downstream-response-end"') == 20, "a normal stop loses nothing"
