@@ -22,7 +22,7 @@ from _socket import socketpair  # of plain ones; all that is made by `socket` is
 from collections.abc import Callable
 from contextlib import suppress
 from logging import Logger, getLogger
-from typing import Any
+from typing import Any, NoReturn
 
 from gevent.monkey import get_original
 
@@ -41,7 +41,7 @@ NAME = b"recorder"
 """How lists of processes show it."""
 
 _poll = get_original("select", "poll")
-_fork = get_original("os", "fork")
+_fork, _waitpid = get_original("os", "fork"), get_original("os", "waitpid")
 
 Take = Callable[[dict[int, Any], list[Record]], None]
 """`Writer.take`."""
@@ -62,6 +62,7 @@ class Process:
         self._inbox, self.control = socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.control.setblocking(False)
         self._master = 0
+        self._pid = 0
         self._watch = -1
 
     def tend(self) -> None:
@@ -71,17 +72,24 @@ class Process:
                 return
             self._forget()
             self._log.error("the recorder process has ended and is started anew; what it had at hand is lost")
+        try:
+            self._start()
+        except OSError as error:
+            self._log.error("the recorder process cannot be started: %s", error.strerror)
+
+    def _start(self) -> None:
         self._master = os.getpid()
-        pid = _fork()
-        if not pid:
-            try:
-                self._become()
-                self._serve()
-            except BaseException:
-                self._log.exception("the recorder process failed")
-            finally:
-                os._exit(0)
-        self._watch = os.pidfd_open(pid)
+        watch, held = os.pipe()
+        try:
+            self._pid = _fork()
+            if not self._pid:
+                self._live(held)
+            self._watch = watch
+        except OSError:
+            os.close(watch)
+            raise
+        finally:
+            os.close(held)
 
     def stop(self) -> None:
         """End it when it has written all; for the master, when no worker is left."""
@@ -90,25 +98,35 @@ class Process:
                 self.control.send(_STOP)
             if not self._ended(_STOP_SECS):
                 self._log.warning("the recorder process is cut off: the disk does not keep up")
-                signal.pidfd_send_signal(self._watch, signal.SIGKILL)
+                os.kill(self._pid, signal.SIGKILL)
             self._forget()
         self._inbox.close()
         self.control.close()
 
     def _ended(self, seconds: float) -> bool:
+        """Tell whether nobody holds the other end of the pipe any more, which only that process has."""
         poll = _poll()
         poll.register(self._watch, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
     def _forget(self) -> None:
         with suppress(ChildProcessError):  # the master reaps all its children
-            os.waitid(os.P_PIDFD, self._watch, os.WEXITED)
+            _waitpid(self._pid, 0)
         os.close(self._watch)
         self._watch = -1
 
     # --- in the process -----------------------------------------------------------------------------------------
 
-    def _become(self) -> None:
+    def _live(self, held: int) -> NoReturn:
+        try:
+            self._become(held)
+            self._serve()
+        except BaseException:
+            self._log.exception("the recorder process failed")
+        finally:
+            os._exit(0)
+
+    def _become(self, held: int) -> None:
         """Let go of what the master has, and die with it."""
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -122,7 +140,7 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         gc.set_threshold(_COLLECT_AFTER)
-        kept = {0, 1, 2, self._inbox.fileno(), *self._kept}
+        kept = {0, 1, 2, held, self._inbox.fileno(), *self._kept}
         null = os.open(os.devnull, os.O_RDWR)
         for name in os.listdir("/proc/self/fd"):
             # Not closed: objects that still name these would close what gets their numbers later.
