@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import fcntl
 import mmap
+import os
 import struct
-import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -69,8 +69,8 @@ class Breaker:
         self._cooldown = cooldown
         self._clock = clock
         self._table = mmap.mmap(-1, _SLOT.size * _SLOTS)
-        self._lock_file = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the breaker)
-        weakref.finalize(self, self._lock_file.close)
+        self._lock = os.memfd_create("breaker")  # needs no folder that can be written
+        weakref.finalize(self, os.close, self._lock)
 
     def enter(self, model: str | None) -> Permit:
         """Return leave for one request. Raises: CircuitOpen, with the seconds left in `Retry-After`."""
@@ -210,11 +210,11 @@ class Breaker:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        fcntl.lockf(self._lock_file, fcntl.LOCK_EX)
+        fcntl.lockf(self._lock, fcntl.LOCK_EX)
         try:
             yield
         finally:
-            fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+            fcntl.lockf(self._lock, fcntl.LOCK_UN)
 
 
 class Permit:

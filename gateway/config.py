@@ -315,6 +315,10 @@ class Settings:
         both = (Port("chat_port", self.chat_port, "chat"), Port("responses_port", self.responses_port, "responses"))
         return tuple(port for port in both if self.mode in (None, port.surface))
 
+    def port_of(self, surface: str) -> int | None:
+        """Return the number of the port that serves a surface, None where none does."""
+        return next((port.number for port in self.ports if port.surface == surface), None)
+
     @property
     def holds_key(self) -> bool:
         """The gateway has a key of its own."""

@@ -10,6 +10,7 @@ Source: RFC 9112, sections 2.2, 3.2 and 6.3; RFC 6585 for 431.
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import time
@@ -106,6 +107,9 @@ class _PlainBody:
         return data
 
 
+_ORIGIN = re.compile(rb"\r\norigin:[ \t]*([\x21-\x7e]*)[ \t]*\r\n", re.IGNORECASE)
+
+
 class HeadReader:
     """The requests of one connection, one after the other."""
 
@@ -113,6 +117,8 @@ class HeadReader:
         """`client` and `server` are the addresses of the two ends."""
         self.requests = 0
         """How many have begun."""
+        self._doubtful: bytes | bytearray = b""
+        """What has come of a head that may yet be refused."""
         self._cfg = cfg
         self._sock = sock
         self._client = client
@@ -158,12 +164,19 @@ class HeadReader:
         if whole is None:
             return None
         self._sock.settimeout(None)
-        return self._parsed(whole)
+        message = self._parsed(whole)
+        self._doubtful = b""
+        return message
+
+    def refused(self) -> dict[str, str]:
+        """Return of the environment of a head that was refused what the headers of the refusal depend on."""
+        found = _ORIGIN.search(self._doubtful)
+        return {} if found is None else {"HTTP_ORIGIN": found[1].decode("latin-1")}
 
     def _whole(self, begun: bytes, head_secs: float) -> bytes | None:
         """Return the bytes that have come when a head is complete, None where it never will be."""
         ends = time.monotonic() + head_secs
-        data = bytearray(begun)
+        data = self._doubtful = bytearray(begun)
         seen = 0
         while not _is_whole(data, seen):
             seen = len(data)

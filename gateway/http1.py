@@ -41,6 +41,9 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
 _PLAIN_SIZES = {f"{size:{form}}".encode(): size for size in range(1, 4096) for form in "xX"}
 """Chunk sizes as servers spell them; a look-up costs less than reading digits."""
 _FORBIDDEN = re.compile(r"[\r\n\0]")
+_HEADER_NAME = re.compile(rb"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header's value has (RFC 9110, 5.5): no client could be sent it."""
 
 
 def format_request(method: str, target: str, headers: Headers, body_length: int | None) -> bytes:
@@ -130,7 +133,9 @@ class AnswerReader:
                 return b""
             head, minor = _parse_head(data[:end])
             data = data[after:]
-            if head.status >= 200 or head.status == 101:
+            if head.status == 101:
+                raise UpstreamProtocol("The upstream changes to another protocol, which nobody has asked for.")
+            if head.status >= 200:
                 self._begin_body(head, minor)
                 return data
             self._set_aside(after)
@@ -149,7 +154,7 @@ class AnswerReader:
         self._reusable = "close" not in tokens and (minor == 1 or "keep-alive" in tokens)
         lengths = {value.strip() for name, value in head.headers if name == "content-length"}
         coding = head.get("transfer-encoding")
-        if self._method == "HEAD" or head.status in (204, 304) or head.status == 101:
+        if self._method == "HEAD" or head.status in (204, 304):
             self._framing = "end"
         elif coding is not None:
             # Both framings at once is how answers are smuggled: chunked wins, the connection ends with it.
@@ -250,7 +255,7 @@ def _parse_head(block: bytes) -> tuple[Head, int]:
     headers: Headers = []
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
-        if not colon or not name or name[-1:] in b" \t":
+        if not colon or _HEADER_NAME.fullmatch(name) is None or _CONTROLS.search(value):
             raise UpstreamProtocol("The upstream sent a header line that is not one.")
         headers.append((name.decode("latin-1").lower(), value.strip(b" \t").decode("latin-1")))
     return Head(int(status[2]), headers), int(status[1])

@@ -200,7 +200,12 @@ def store(text: str) -> str:
         return text.lower()
     scheme, _, rest = text.partition(":")
     if scheme.lower() == "sqlite" and rest:
+        if rest == ":memory:":
+            raise ValueError("the store that has no file is called `memory`")
         return f"sqlite:{rest}"
     if scheme.lower() in ("redis", "rediss", "unix") and rest.startswith("//"):
+        if scheme.lower() != "unix" and not re.fullmatch(r"/?[0-9]{0,9}", urlsplit(text).path):
+            # The library would take the first database instead.
+            raise ValueError("the path of the URL is no number of a database")
         return text
     raise ValueError("none of off, memory, sqlite:PATH and redis://HOST:PORT/NUMBER")

@@ -246,7 +246,8 @@ _TOTAL = re.compile(r"requested (?:about |a total of )?(\d+)(?: output)? tokens"
 
 def is_context_overflow(code: str | None, kind: Any, message: str) -> bool:
     """Tell whether the words of any known upstream mean that the context is exceeded."""
-    return code in _OVERFLOW_CODES or kind in _OVERFLOW_CODES or bool(_OVERFLOW_WORDS.search(message))
+    told = code in _OVERFLOW_CODES or (isinstance(kind, str) and kind in _OVERFLOW_CODES)
+    return told or bool(_OVERFLOW_WORDS.search(message))
 
 
 def read_overflow(message: str, members: Mapping[str, Any]) -> Overflow:

@@ -23,7 +23,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from functools import lru_cache, partial
 from typing import Any, Protocol
@@ -150,7 +150,7 @@ class Worker(GeventWorker):
                 request = self._next_request(reader, client)
             except (ParseException, GatewayError) as exc:
                 self.log.info("refused a request from %s: %s", addr[0], type(exc).__name__)
-                self._refuse(client, exc)
+                self._refuse(client, exc, reader.refused())
                 return
             goes_on = request is not None and self._answer(request, reader, client)
 
@@ -190,7 +190,7 @@ class Worker(GeventWorker):
         except Exception as exc:
             self.log.exception("the application failed")
             if not response.headers_sent:
-                self._refuse(client, exc)
+                self._refuse(client, exc, environ)
             return False
         if body.unread != 0:
             self._linger(client)
@@ -206,12 +206,12 @@ class Worker(GeventWorker):
             if hasattr(answer, "close"):
                 answer.close()
 
-    def _refuse(self, client: Any, exc: BaseException) -> None:
-        """Answer a request that does not reach the application."""
+    def _refuse(self, client: Any, exc: BaseException, environ: Mapping[str, Any]) -> None:
+        """Answer a request that does not reach the application; `environ` has what is known of its headers."""
         error = fault_of(exc)
         self.app.metrics.answered(str(client.getsockname()[1]), "", error.status)
         client.settimeout(_REFUSAL_SECS)
-        client.sendall(format_refusal(error, self._cors.headers({})))
+        client.sendall(format_refusal(error, self._cors.headers(environ)))
         self._linger(client)
 
     def _linger(self, client: Any) -> None:

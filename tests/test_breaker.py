@@ -36,6 +36,16 @@ def breaker(clock: Clock) -> Breaker:
     return Breaker(failures=3, cooldown=30, clock=clock)
 
 
+def test_it_needs_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_usable() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile._get_default_tempdir", none_usable)
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with Breaker().enter("m"):
+        pass
+
+
 def fail(breaker: Breaker, model: str, times: int = 3) -> None:
     for _ in range(times):
         breaker.enter(model).failed()

@@ -90,6 +90,11 @@ def test_a_wrong_value_is_named(load: Any, flags: dict[str, str], environ: dict[
 def test_which_ports_are_served(load: Any, flags: dict[str, str], ports: list[tuple[int, str]]) -> None:
     settings = load(flags=flags)
     assert [(port.number, port.surface) for port in settings.ports] == ports
+    by_surface = {surface: number for number, surface in ports}
+    assert [settings.port_of(surface) for surface in ("chat", "responses")] == [
+        by_surface.get("chat"),
+        by_surface.get("responses"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ from gateway import setting
         (setting.store, "memory", "memory"),
         (setting.store, "sqlite:/data/Responses.db", "sqlite:/data/Responses.db"),
         (setting.store, "redis://:secret@host:6379/1", "redis://:secret@host:6379/1"),
+        (setting.store, "redis://host/?db=2", "redis://host/?db=2"),
+        (setting.store, "unix:///run/redis.sock?db=2", "unix:///run/redis.sock?db=2"),
     ],
 )
 def test_values_are_read(parse: Callable[[str], Any], text: str, value: object) -> None:
@@ -68,6 +70,9 @@ def test_values_are_read(parse: Callable[[str], Any], text: str, value: object) 
         (setting.origins, "https://a, *", "no origin"),
         (setting.store, "sqlite:", "none of off, memory"),
         (setting.store, "redis:secret", "none of off, memory"),
+        (setting.store, "sqlite::memory:", "is called `memory`"),
+        (setting.store, "redis://:secret@host/one", "no number of a database"),
+        (setting.store, "rediss://host/1/2", "no number of a database"),
         (setting.store, "postgres://user:secret@host/db", "none of off, memory"),
         (setting.readable_file, "/nowhere/at/all", "no file"),
         (setting.readable_file, "/", "a folder"),

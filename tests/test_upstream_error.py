@@ -181,9 +181,16 @@ def test_llamacpp_tells_its_figures_beside_the_message() -> None:
         ({"message": "m", "status": 500}, 500),
         ({"message": "m", "code": "overloaded"}, 502),
         ({"message": "m", "code": 200}, 502),
+        ({"message": "m", "type": {"a": 1}, "code": []}, 502),
         ("plain words", 502),
         (None, 502),
     ],
 )
 def test_an_error_that_came_with_200_tells_its_status_or_is_a_502(value: Any, status: int) -> None:
     assert error_of(value).status == status
+
+
+@pytest.mark.parametrize("kind", [{"a": 1}, ["a"], 7])
+def test_a_type_that_is_no_word_is_none(kind: Any) -> None:
+    error = read_error(404, {}, orjson.dumps({"error": {"message": "m", "type": kind}}))
+    assert (error.status, error.type, error.message) == (404, "invalid_request_error", "m")

@@ -308,7 +308,7 @@ def recorder_of(
 
     def first_line() -> bytes:
         facts = {"gateway": __version__, "backend_api": settings.backend_api}
-        ports = {"chat_port": settings.chat_port, "responses_port": settings.responses_port}
+        ports = {f"{surface}_port": settings.port_of(surface) for surface in ("chat", "responses")}
         now = time.monotonic()
         return format.format_line(format.LOG, time.time(), now - clock.began, {**facts, **ports})
 

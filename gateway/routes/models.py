@@ -35,13 +35,8 @@ _ONE_METHODS = [method for method in EVERY_METHOD if method != "DELETE"]
 class PortSettings(Protocol):
     """The settings that the answers name."""
 
-    @property
-    def chat_port(self) -> int:
-        """`CHAT_PORT`."""
-
-    @property
-    def responses_port(self) -> int:
-        """`RESPONSES_PORT`."""
+    def port_of(self, surface: str) -> int | None:
+        """Return the number of the port that serves a surface, None where none does."""
 
 
 def create(models: ModelList, surface: str, settings: PortSettings, access: Access) -> Routes:
@@ -49,7 +44,7 @@ def create(models: ModelList, surface: str, settings: PortSettings, access: Acce
     routes = Routes("models")
     here: Surface = "chat" if surface == "chat" else "responses"
     other: Surface = "responses" if here == "chat" else "chat"
-    other_port = settings.responses_port if here == "chat" else settings.chat_port
+    other_port = settings.port_of(other)
 
     def current(environ: Environ) -> Catalog:
         method = environ["REQUEST_METHOD"]
@@ -80,7 +75,7 @@ def create(models: ModelList, surface: str, settings: PortSettings, access: Acce
 
     def _not_found(catalog: Catalog, id: str) -> NotFound:
         message = f"The model {id[:200]!r} is not in the list of this port."
-        if catalog.find(other, id) is not None:
+        if other_port is not None and catalog.find(other, id) is not None:
             message += f" It is listed on port {other_port}."
         elif near := catalog.near(id, _NEAR):
             message += f" The nearest names: {', '.join(near)}."

@@ -48,10 +48,11 @@ def target_of(services: Services, environ: Environ) -> str:
 def other_port(services: Services) -> Routes:
     """Return the 404s of the chat port for the dialects that the responses port serves."""
     routes = Routes("other_port")
-    port = services.settings.responses_port
+    port = services.settings.port_of("responses")
+    where = "on no port of this gateway" if port is None else f"on the responses port, {port}"
 
     def elsewhere(rest: str = "") -> Reply:
-        raise NotFound(f"{request.path[:100]} is served on the responses port, {port}; this is the chat port.")
+        raise NotFound(f"{request.path[:100]} is served {where}; this is the chat port.")
 
     for rule in ("/v1/responses", "/v1/responses/<path:rest>", "/v1/messages", "/v1/messages/<path:rest>"):
         routes.add_url_rule(rule, rule.replace("/", "_"), elsewhere, methods=EVERY_METHOD)

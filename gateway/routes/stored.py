@@ -5,6 +5,7 @@ Reference: OpenAI API, "Get", "Delete", "Cancel a model response" and "List inpu
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 import orjson
@@ -97,7 +98,7 @@ def _page(items: list[JSON]) -> JSON:
     """Return one page of items, as the query asks. Raises: RequestError."""
     query = request.args
     limit, order, after = query.get("limit", str(_PAGE)), query.get("order", "desc"), query.get("after")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= _LONGEST_PAGE):
+    if not (re.fullmatch("[0-9]{1,9}", limit) and 1 <= int(limit) <= _LONGEST_PAGE):
         raise RequestError(f"`limit` must be a whole number from 1 to {_LONGEST_PAGE}.", param="limit")
     if order not in ("asc", "desc"):
         raise RequestError("`order` must be `asc` or `desc`.", param="order")

@@ -238,7 +238,7 @@ def _write(client: Client, at: Addresses, model: str, rule: KeyRule, given: Any)
     keyless = needs_no_key(client, rule)
     plan = _PLANS[client.id](Wanted(at, model, key, keyless, given.file))
     try:
-        backup = files.replace(plan.path, plan.edit(files.read(plan.path)))
+        backup = files.replace(plan.path, plan.edit(files.read(plan.path)), secret=key is not None)
     except (edits.EditError, OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
         print(f"{PROGRAM}: {plan.path}: {why}; nothing was written", file=sys.stderr)

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 _NEW_FILE_MODE = 0o600
+_OTHERS = 0o007
+"""What those may do who are neither the owner nor of the group."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -22,11 +24,11 @@ def read(path: Path) -> str:
         return ""
 
 
-def replace(path: Path, text: str) -> Path | None:
+def replace(path: Path, text: str, *, secret: bool = False) -> Path | None:
     """Give a file a new text; return where the old one is kept, None where there was none or nothing changes.
 
     The file that a link points to is written, not the link. A file keeps its mode, its line ends and the mark that
-    some editors put in front; a new one is its owner's.
+    some editors put in front; a new one is its owner's. One that now has a `secret` is not for everybody to read.
     Raises: OSError.
     """
     path = path.resolve()
@@ -41,7 +43,7 @@ def replace(path: Path, text: str) -> Path | None:
         mode = path.stat().st_mode & 0o777
         backup = _free_name(path)
         _write(backup, old, mode)
-    _write(path, data, mode)
+    _write(path, data, mode & ~_OTHERS if secret else mode)
     return backup
 
 

@@ -251,6 +251,12 @@ def test_a_file_that_cannot_be_begun_ends_the_start(tmp_path: Path, where: str) 
         recorder_of(Settings.load({"log_file": str(tmp_path / where)}, {}))
 
 
+def test_the_first_line_names_the_ports_that_are_served(path: Path) -> None:
+    assert recorder_of(Settings.load({"log_file": str(path), "port": "7"}, {})) is not None
+    head = parse_line(path.read_bytes().splitlines()[0])
+    assert (head["chat_port"], head["responses_port"]) == (7, None)
+
+
 def test_the_first_line_names_no_upstream(path: Path) -> None:
     recorded = Recorded(path)
     recorded.lines()
@@ -260,6 +266,7 @@ def test_the_first_line_names_no_upstream(path: Path) -> None:
         *("gateway", "backend_api", "chat_port", "responses_port"),
     }
     assert head["direction"] == "log"
+    assert (head["chat_port"], head["responses_port"]) == (5101, 5102)
     assert 0 <= head["offset"] < 5
     assert abs(time.time() - path.stat().st_mtime) < 60
 

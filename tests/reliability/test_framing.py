@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -127,6 +128,16 @@ def test_heads_are_bounded(gateway: Gateway, data: bytes, status: int, code: str
     assert (found.status, found.error["code"], found.closed) == (status, code, True)
     assert found.seconds < 3
     assert gateway.memory() - before < 4 * 1024 * 1024
+
+
+def test_a_listed_page_may_read_a_refusal(gateway_with: Callable[..., Gateway]) -> None:
+    gateway = gateway_with(CORS_ALLOW_ORIGINS="https://chat.lan")
+    for lines, status in ((["Host: other"], 400), (["X: " + "a" * 9000], 431), (["Expect: tea"], 417)):
+        found = exchange(gateway, head("POST", "/v1/responses", "Origin: https://chat.lan", *lines))
+        allowed = found.headers.get("access-control-allow-origin")
+        assert (found.status, allowed, found.headers["vary"]) == (status, "https://chat.lan", "origin")
+        stranger = exchange(gateway, head("POST", "/v1/responses", "Origin: https://other", *lines))
+        assert (stranger.status, stranger.headers.get("access-control-allow-origin")) == (status, None)
 
 
 def test_chunks_of_one_byte_do_not_slow_the_others(gateway: Gateway, upstream: Upstream) -> None:

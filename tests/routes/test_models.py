@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -13,6 +12,7 @@ from werkzeug.test import Client
 
 from gateway.access import Access
 from gateway.app import Port
+from gateway.config import Settings
 from gateway.listing import ModelList
 from gateway.listing_fetch import ListUnavailable
 from gateway.models import Overlay
@@ -33,13 +33,16 @@ def fetch(key: str | None) -> bytes:
     return orjson.dumps({"data": UPSTREAM})
 
 
-def client(surface: str, fetch: Any = fetch, overlays: tuple[Overlay, ...] = OVERLAYS) -> Client:
+def client(
+    surface: str, fetch: Any = fetch, overlays: tuple[Overlay, ...] = OVERLAYS, *, alone: bool = False
+) -> Client:
     models = ModelList(fetch, overlays=lambda: overlays, spawn=lambda flight: flight())
-    ports: Any = SimpleNamespace(chat_port=5101, responses_port=5102)
+    ports = Settings.load({"port": "5101"} if alone else {}, {})
     return Client(Port([routes.create(models, surface, ports, Access())], logging.getLogger("test")))
 
 
 CHAT = client("chat")
+ALONE = client("chat", alone=True)
 RESPONSES = client("responses")
 
 
@@ -104,6 +107,7 @@ def test_one_model(path: str, id: str) -> None:
     [
         pytest.param(CHAT, "Qwen/Qwen3-33B", "The nearest names: Qwen/Qwen3-32B", id="near"),
         pytest.param(CHAT, "own/codex", "listed on port 5102", id="other-port"),
+        pytest.param(ALONE, "own/codex", "The nearest names: ", id="no-other-port"),
         pytest.param(RESPONSES, "only/text", "listed on port 5101", id="other-port-the-other-way"),
     ],
 )

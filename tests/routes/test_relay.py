@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import logging
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from werkzeug.test import Client
+
+from gateway.app import Port
+from gateway.config import Settings
+from gateway.routes.relay import other_port
 from tests.support.transport import CHAT_PORT, KEY, RESPONSES_PORT, ScriptedTransport, answer, call, gateway
 
 
@@ -38,6 +46,14 @@ def test_the_chat_port_names_the_other_port(path: str, method: str) -> None:
     reply = call(ScriptedTransport(), method, path, port=CHAT_PORT)
     assert reply.status_code == 404
     assert "5102" in reply.text
+
+
+def test_a_chat_port_alone_names_no_port_that_nobody_serves() -> None:
+    settings = Settings.load({"port": "7804"}, {})
+    services: Any = SimpleNamespace(settings=settings)
+    reply = Client(Port([other_port(services)], logging.getLogger("test"))).post("/v1/responses")
+    assert reply.status_code == 404
+    assert "is served on no port of this gateway" in reply.text
 
 
 def test_without_a_key_nothing_is_relayed() -> None:

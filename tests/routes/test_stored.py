@@ -332,7 +332,7 @@ def test_input_items_come_in_pages(talk: Conversation) -> None:
     assert end == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "order=up", "after=msg_0"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", f"limit={'1' * 5000}", "order=up", "after=msg_0"])
 def test_a_wrong_page_is_refused_by_its_name(talk: Conversation, query: str) -> None:
     error = error_of(talk.fetch("GET", f"{talk.ask('hi')['id']}/input_items?{query}"), 400)
     assert error["param"] == query.partition("=")[0]

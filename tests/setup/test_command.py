@@ -195,8 +195,11 @@ def test_keys_are_written_when_asked_for(setup: Setup, tmp_path: Path) -> None:
     assert settings.stat().st_mode & 0o777 == 0o600
     for client in ("lobechat", "openwebui"):
         file = tmp_path / f"{client}.env"
+        file.write_text("OTHER=1\n")
+        file.chmod(0o644)
         assert setup(client, *flags, "--file", str(file))[0] == 0
         assert f"OPENAI_API_KEY={KEY}" in file.read_text().splitlines()
+        assert file.stat().st_mode & 0o777 == 0o640
 
 
 def test_servers_get_lines_in_their_environment(setup: Setup, tmp_path: Path) -> None:

@@ -27,6 +27,17 @@ def test_what_was_there_is_kept_beside_it(tmp_path: Path) -> None:
     assert {entry.stat().st_mode & 0o777 for entry in tmp_path.iterdir()} == {0o640}
 
 
+@pytest.mark.parametrize(("before", "after"), [(0o644, 0o640), (0o600, 0o600), (0o664, 0o660)])
+def test_a_file_with_a_secret_is_not_for_everybody(tmp_path: Path, before: int, after: int) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(before)
+    files.replace(path, "key", secret=True)
+    assert path.stat().st_mode & 0o777 == after
+    files.replace(path, "another")
+    assert path.stat().st_mode & 0o777 == after
+
+
 def test_no_change_no_backup(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("same")

@@ -65,6 +65,13 @@ def word(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def moment(value: Any) -> int | None:
+    """Return seconds since the epoch, None for what cannot be any."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MOST:
+        return None
+    return int(value)
+
+
 _MOST = 1 << 53
 """From here on numbers of JSON are not exact; no count of tokens is as large."""
 

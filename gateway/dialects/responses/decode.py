@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.chat.read import load, read_usage, usage_of, word
+from gateway.dialects.chat.read import load, moment, read_usage, usage_of, word
 from gateway.dialects.responses.growing import (
     ITEMS_LIMIT,
     Blocks,
@@ -194,24 +194,20 @@ class Decoder:
                 item.annotate(_index(event, "content_index"), value, out)
 
     def _begin(self, response: JSON) -> None:
-        created = response.get("created_at")
-        if not isinstance(created, int | float) or isinstance(created, bool):
-            created = None
-        self._blocks.start = Start(
-            word(response.get("id")), word(response.get("model")), None if created is None else int(created)
-        )
+        created = moment(response.get("created_at"))
+        self._blocks.start = Start(word(response.get("id")), word(response.get("model")), created)
 
     # --- items ---------------------------------------------------------------------------------------------
 
     def _added(self, event: JSON, out: list[Event]) -> None:
         item = _object(event.get("item"))
-        made = self._new(_ITEMS.get(item.get("type"), Item), event, item)
+        made = self._new(_ITEMS.get(word(item.get("type")), Item), event, item)
         if isinstance(made, Call):
             made.announce(item, out)
 
     def _item_done(self, event: JSON, out: list[Event]) -> None:
         whole = _object(event.get("item"))
-        make = _ITEMS.get(whole.get("type"), Item)
+        make = _ITEMS.get(word(whole.get("type")), Item)
         item = self._find(event) or self._by_id(whole) or self._new(make, event, whole)
         if not item.ended:
             item.complete(whole, out)

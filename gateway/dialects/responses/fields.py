@@ -119,6 +119,7 @@ def _check(body: JSON) -> None:
     shape.integer(body, "seed")
     shape.integer(body, "max_tool_calls", 1)
     shape.mapping(body, "logit_bias")
+    shape.mapping(body, "stream_options")
     shape.mapping(body, "response_format")
     if body.get("truncation") not in (None, "auto", "disabled"):
         raise shape.fault("truncation", "`truncation` must be `auto` or `disabled`.")

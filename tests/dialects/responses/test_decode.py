@@ -129,6 +129,25 @@ def test_an_item_that_has_ended_takes_nothing_more() -> None:
     assert isinstance(late[-1], Finish)
 
 
+@pytest.mark.parametrize("kind", [None, 7, ["message"], {"type": "message"}])
+def test_an_item_whose_type_is_no_word_is_an_unknown_one(kind: Any) -> None:
+    odd = {**MESSAGE, "type": kind}
+    assert whole(odd)[-1] == Finish("stop", "completed")
+    streamed = feed(
+        {"type": "response.output_item.added", "output_index": 0, "item": odd},
+        {"type": "response.output_item.done", "output_index": 1, "item": odd},
+        {"type": "response.completed", "response": {"output": [odd, odd]}},
+    )
+    assert isinstance(streamed[-1], Finish)
+
+
+@pytest.mark.parametrize("created", [2.0**70, -1, True, "7", None])
+def test_a_time_that_is_none_is_left_out(created: Any) -> None:
+    assert decoder().decode({"id": "resp_1", "model": "up", "created_at": created, "output": [MESSAGE]})[0] == Start(
+        "resp_1", "up", None
+    )
+
+
 def test_items_without_end_are_stopped() -> None:
     endless = ({"type": "response.output_item.added", "output_index": n, "item": {}} for n in range(ITEMS_LIMIT + 1))
     last = feed(*endless)[-1]

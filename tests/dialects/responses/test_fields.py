@@ -146,6 +146,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "stream": ("stream", "yes", "stream"),
     "user": ("user", 1, "user"),
     "logit-bias": ("logit_bias", [], "logit_bias"),
+    "stream-options": ("stream_options", 3, "stream_options"),
     "response-format": ("response_format", "json", "response_format"),
     "reasoning-effort": ("reasoning_effort", 1, "reasoning_effort"),
     "verbosity": ("verbosity", 1, "verbosity"),
