@@ -128,8 +128,9 @@ def message_pieces(message: JSON) -> Iterator[str | int]:
         value = message.get(key)
         if isinstance(value, str):
             yield value
-        for part in _objects(value):
-            yield from _part(part)
+        elif value is not None:
+            for part in _objects(value):
+                yield from _part(part)
     for call in _objects(message.get("tool_calls")):
         yield PER_CALL
         spelled = call.get("function") or call.get("custom")
