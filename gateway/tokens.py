@@ -199,12 +199,18 @@ class Estimate:
     """The tokens of a prompt, counted only when somebody asks; keeps a sample of it and not the prompt."""
 
     def __init__(self, body: JSON) -> None:
-        pieces = list(prompt(body))
-        texts = [piece for piece in pieces if isinstance(piece, str)]
-        self._fixed = sum(piece for piece in pieces if isinstance(piece, int))
+        self._fixed = 0
+        texts: list[str] = []
+        for piece in prompt(body):
+            if isinstance(piece, str):
+                texts.append(piece)
+            else:
+                self._fixed += piece
         self._size = sum(map(len, texts))
-        share = min(1.0, SAMPLE / self._size) if self._size else 1.0
-        self._sample = [text[: ceil(len(text) * share)] for text in texts]
+        if self._size > SAMPLE:
+            share = SAMPLE / self._size
+            texts = [text[: ceil(len(text) * share)] for text in texts]
+        self._sample = texts
 
     def rough(self) -> int:
         """Return a figure from the size alone, at once; on the high side."""
