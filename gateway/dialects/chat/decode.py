@@ -234,6 +234,8 @@ class Decoder:
         return [{"function": call}]
 
     def _take_logprobs(self, choice: JSON, said: list[tuple[Kind, str]], calls: bool) -> None:
+        if not choice.get("logprobs"):
+            return
         kinds = {kind for kind, _ in said}
         if "refusal" in kinds:
             self._logprobs += token_logprobs(choice, "refusal")
