@@ -36,6 +36,7 @@ _SLOTS = 512
 _NAME_BYTES = 160
 _SLOT = struct.Struct(f"<Qidd{_NAME_BYTES}s")
 """Key of the model, failures in a row, their time, when its probe began (seconds, 0: never), name."""
+_FAILURES = struct.Struct("<i")
 
 AGES_AFTER = 20
 """Cool-downs after which a count of failures in a row begins anew: ten minutes, as the settings stand."""
@@ -94,7 +95,7 @@ class Breaker:
                 self._fail(at)
             elif failed is None and at in permit.probes:
                 self._change(at, _let_next_probe)
-            elif failed is False and self._read(at).failures:
+            elif failed is False and self._failures(at):
                 self._change(at, _reset)
 
     def answering(self, permit: Permit) -> None:
@@ -126,8 +127,7 @@ class Breaker:
 
     def _pass(self, slot: int) -> bool:
         """Let a request through the circuit, or raise; tell whether it is the probe."""
-        circuit = self._read(slot)
-        if circuit.failures < self._threshold:
+        if self._failures(slot) < self._threshold:
             return False
         with self._locked():
             circuit = self._read(slot)
@@ -176,11 +176,11 @@ class Breaker:
             self._write(slot, circuit)
 
     def _find(self, model: str | None) -> int | None:
-        if model is None or not self._read(1).key:
+        if model is None or not self._key_at(1):
             return None  # no model has failed yet
         key = _key(model)
         for slot in range(1, _SLOTS):
-            found = int.from_bytes(self._table[slot * _SLOT.size : slot * _SLOT.size + 8], "little")
+            found = self._key_at(slot)
             if found == key:
                 return slot
             if not found:
@@ -203,6 +203,14 @@ class Breaker:
     def _read(self, slot: int) -> _Circuit:
         key, failures, since, probed, name = _SLOT.unpack_from(self._table, slot * _SLOT.size)
         return _Circuit(key, failures, since, probed, name.rstrip(b"\0"))
+
+    def _key_at(self, slot: int) -> int:
+        return int.from_bytes(self._table[slot * _SLOT.size : slot * _SLOT.size + 8], "little")
+
+    def _failures(self, slot: int) -> int:
+        """What every request looks at, without the rest of the circuit."""
+        failures: int = _FAILURES.unpack_from(self._table, slot * _SLOT.size + 8)[0]
+        return failures
 
     def _write(self, slot: int, circuit: _Circuit) -> None:
         row = (circuit.key, circuit.failures, circuit.since, circuit.probed, circuit.name)

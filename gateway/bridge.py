@@ -57,8 +57,6 @@ class Bridge:
                 self._encode(self._decoder.feed(frame), out)
         except GatewayError as error:
             return self._failed(error, out)
-        if any(step.done for step in self._filters):
-            self._filters = [step for step in self._filters if not step.done]
         return b"".join(out)
 
     def finish(self) -> bytes:
@@ -105,14 +103,19 @@ class Bridge:
                 events = step.feed(events[0])
             else:
                 events = [after for event in events for after in step.feed(event)]
+        noticed = False
         for event in events:
             if type(event) is Delta:
                 out += self._encoder.feed(event)
                 continue
+            noticed = True
             self._notice(event)
             out += self._encoder.feed(event)
             if isinstance(event, Finish | Failure):
                 self.ended = True
+        if noticed:
+            # Only where something begins or ends has a filter done its part.
+            self._filters = [step for step in self._filters if not step.done]
 
     def _notice(self, event: Event) -> None:
         match event:

@@ -57,6 +57,8 @@ class ObjectScan:
 
     def _inside(self, text: str, at: int) -> int:
         """Go on to the end of the object or of the text; return where."""
+        if self._in_string and not self._escaped and '"' not in text and "\\" not in text:
+            return len(text)  # most pieces are a word within a string
         size = len(text)
         while at < size:
             if self._escaped:

@@ -135,6 +135,9 @@ def _fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
 _SLICE = 1 << 20
 """Bytes that are looked through before a pause."""
 
+_FEW = 1000
+"""Marks of one kind in a slice that are looked for one by one."""
+
 _MARKS = (b",", b"[", b"{")
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
 """A string (at the end of a cut body: what there is of it), or a mark."""
@@ -143,7 +146,7 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[,\[{]', re.DOTALL)
 def _too_many(raw: bytes, pause: Callable[[], None]) -> bool:
     marks = 0
     for at in range(0, len(raw), _SLICE):
-        marks += sum(raw.count(mark, at, at + _SLICE) for mark in _MARKS)
+        marks += sum(_count(raw, mark, at, at + _SLICE) for mark in _MARKS)
         pause()
     if marks <= VALUES_LIMIT:
         return False
@@ -155,6 +158,19 @@ def _too_many(raw: bytes, pause: Callable[[], None]) -> bool:
         if marks > VALUES_LIMIT or seen > 3 * VALUES_LIMIT:
             return True
     return False
+
+
+def _count(raw: bytes, mark: bytes, at: int, end: int) -> int:
+    """Count a mark in a part of the body.
+
+    `find` runs from one to the next at several times the speed at which `count` looks at each byte; where there are
+    many that is lost, so the first thousand decide.
+    """
+    for found in range(_FEW):
+        at = raw.find(mark, at, end) + 1
+        if not at:
+            return found
+    return _FEW + raw.count(mark, at, end)
 
 
 def _too_deep(body: JSON) -> bool:

@@ -169,9 +169,9 @@ class Catalog:
 
     def named(self, name: str) -> Named:
         """Return what a name means that may be a reasoning alias; a model of that very name comes first."""
-        base, effort, summary = split_alias(name)
         if self.known(name):
             return Named(self.resolve(name))
+        base, effort, summary = split_alias(name)
         return Named(self.resolve(base), effort, summary)
 
     def known(self, name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import time
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ from gateway.upstream import Transport
 
 def new_id(prefix: str) -> str:
     """Return a fresh id, as long as OpenAI's."""
-    return prefix + secrets.token_hex(24)
+    return prefix + os.urandom(24).hex()
 
 
 def now() -> int:

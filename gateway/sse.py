@@ -9,7 +9,7 @@ Reference: WHATWG HTML, section 9.2.6 "Interpreting an event stream".
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from gateway.errors import UpstreamProtocol
 
@@ -19,8 +19,9 @@ LINE_LIMIT = 8 * 1024 * 1024
 _MARK = b"\xef\xbb\xbf"
 
 
-class Frame(NamedTuple):
-    """One message of a stream: its event name, if any, and its data lines joined by LF."""
+@dataclass(slots=True)
+class Frame:
+    """One message of a stream: its event name, if any, and its data lines joined by LF. Not to be changed."""
 
     event: str | None
     data: bytes

@@ -128,8 +128,9 @@ def message_pieces(message: JSON) -> Iterator[str | int]:
         value = message.get(key)
         if isinstance(value, str):
             yield value
-        for part in _objects(value):
-            yield from _part(part)
+        elif value is not None:
+            for part in _objects(value):
+                yield from _part(part)
     for call in _objects(message.get("tool_calls")):
         yield PER_CALL
         spelled = call.get("function") or call.get("custom")
@@ -198,12 +199,18 @@ class Estimate:
     """The tokens of a prompt, counted only when somebody asks; keeps a sample of it and not the prompt."""
 
     def __init__(self, body: JSON) -> None:
-        pieces = list(prompt(body))
-        texts = [piece for piece in pieces if isinstance(piece, str)]
-        self._fixed = sum(piece for piece in pieces if isinstance(piece, int))
+        self._fixed = 0
+        texts: list[str] = []
+        for piece in prompt(body):
+            if isinstance(piece, str):
+                texts.append(piece)
+            else:
+                self._fixed += piece
         self._size = sum(map(len, texts))
-        share = min(1.0, SAMPLE / self._size) if self._size else 1.0
-        self._sample = [text[: ceil(len(text) * share)] for text in texts]
+        if self._size > SAMPLE:
+            share = SAMPLE / self._size
+            texts = [text[: ceil(len(text) * share)] for text in texts]
+        self._sample = texts
 
     def rough(self) -> int:
         """Return a figure from the size alone, at once; on the high side."""

@@ -49,7 +49,7 @@ def test_format_is_what_the_parser_reads(frames: list[tuple[str | None, bytes]])
     stream = b"".join(sse.comment("between") + sse.format(event, data) for event, data in lines)
     for reads in cuts(stream, times=3):
         parser = Parser()
-        assert [tuple(frame) for read in reads for frame in parser.feed(read)] == lines
+        assert [(frame.event, frame.data) for read in reads for frame in parser.feed(read)] == lines
 
 
 @pytest.mark.parametrize("reads", [[b"data: " + b"a" * 20], [b"data: ", b"a" * 20]], ids=["at-once", "by-and-by"])

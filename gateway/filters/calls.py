@@ -83,7 +83,7 @@ class CallsFilter:
         """Take one event; return what takes its place."""
         text = self._text
         if text is None:
-            return self._outside(event)
+            return [event] if type(event) is Delta else self._outside(event)
         if isinstance(event, Delta) and event.block == text.block:
             return self._delta(event)
         if isinstance(event, BlockEnd) and event.block == text.block:

@@ -67,7 +67,7 @@ class Decoder:
         self._kind: Kind = "text"
         self._plain: int | None = None
         """The open text block, where plain fragments may go straight to it."""
-        self._calls = ToolCalls(self._new_block, "")
+        self._calls = ToolCalls(self._new_block)
         self._reason: str | None = None
         self._stop: str | None = None
         self._usage: JSON | None = None
@@ -185,7 +185,7 @@ class Decoder:
             word(chunk.get("model")),
             None if created is None else int(created),
         )
-        self._calls = ToolCalls(self._new_block, f"{start.id}|{start.created}")
+        self._calls.seed = f"{start.id}|{start.created}"
         events.append(start)
 
     # --- content -------------------------------------------------------------------------------------------
@@ -234,6 +234,8 @@ class Decoder:
         return [{"function": call}]
 
     def _take_logprobs(self, choice: JSON, said: list[tuple[Kind, str]], calls: bool) -> None:
+        if not choice.get("logprobs"):
+            return
         kinds = {kind for kind, _ in said}
         if "refusal" in kinds:
             self._logprobs += token_logprobs(choice, "refusal")

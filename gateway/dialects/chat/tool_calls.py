@@ -40,15 +40,13 @@ class _Call:
 
 
 class ToolCalls:
-    """The calls of one answer.
+    """The calls of one answer. `new_block` gives the next block number."""
 
-    `new_block` gives the next block number. `seed` tells this answer from others: ids that the upstream
-    leaves out are made from it, so that they are unique over the turns of a conversation.
-    """
-
-    def __init__(self, new_block: Callable[[], int], seed: str) -> None:
+    def __init__(self, new_block: Callable[[], int], seed: str = "") -> None:
+        self.seed = seed
+        """Tells this answer from others: ids that the upstream leaves out are made from it, so that they are unique
+        over the turns of a conversation."""
         self._new_block = new_block
-        self._seed = seed
         self._calls: list[_Call] = []
         self._by_key: dict[str, _Call] = {}
         self._by_index: dict[int, _Call] = {}
@@ -71,7 +69,7 @@ class ToolCalls:
             return None
         index, arguments = piece.get("index"), function.get("arguments")
         call = self._by_index.get(index) if type(index) is int else None
-        if call is None or call.block is None or call.scan.state not in ("inside", "foreign"):
+        if call is None or call.block is None or call.scan.state == "whole":
             return None
         if type(arguments) is not str or not arguments or "}" in arguments:
             return None  # behind the last bracket another call may follow
@@ -192,7 +190,7 @@ class ToolCalls:
 
     def _unique(self, key: str | None) -> str:
         if key is None:
-            key = "call_" + hashlib.sha256(f"{self._seed}|{len(self._ids)}".encode()).hexdigest()[:24]
+            key = "call_" + hashlib.sha256(f"{self.seed}|{len(self._ids)}".encode()).hexdigest()[:24]
         unique, count = key, 1
         while unique in self._ids:
             count += 1

@@ -39,10 +39,10 @@ class FunctionCall(Item):
         """See `Block`."""
         return [self.added(self._item("in_progress", ""))]
 
-    def delta(self, delta: Delta) -> list[bytes]:
+    def delta(self, delta: Delta) -> bytes:
         """See `Block`."""
         self._texts.append(delta.text)
-        return [self._head + orjson.dumps(delta.text)]
+        return self._head + orjson.dumps(delta.text)
 
     def end(self, end: BlockEnd) -> list[bytes]:
         """See `Block`."""
@@ -95,16 +95,16 @@ class CustomToolCall(Item):
         """See `Block`."""
         return [self.added(self._item("in_progress", ""))]
 
-    def delta(self, delta: Delta) -> list[bytes]:
+    def delta(self, delta: Delta) -> bytes:
         """See `Block`."""
         return self._delta(self._freeform.feed(delta.text))
 
     def end(self, end: BlockEnd) -> list[bytes]:
         """See `Block`."""
-        frames = self._delta(self._freeform.finish(cut=end.cut))
+        last = self._delta(self._freeform.finish(cut=end.cut))
         text = "".join(self._texts)
         return [
-            *frames,
+            *([last] if last else ()),
             wire.event(
                 {
                     "type": "response.custom_tool_call_input.done",
@@ -116,11 +116,11 @@ class CustomToolCall(Item):
             self.done(self._item(status_of(end.cut), text)),
         ]
 
-    def _delta(self, text: str) -> list[bytes]:
+    def _delta(self, text: str) -> bytes:
         if not text:
-            return []
+            return b""
         self._texts.append(text)
-        return [self._head + orjson.dumps(text)]
+        return self._head + orjson.dumps(text)
 
     def _item(self, status: wire.Status, text: str) -> wire.CustomToolCallItem:
         item: wire.CustomToolCallItem = {
@@ -153,10 +153,10 @@ class BuiltinCall(Item):
         """See `Block`."""
         return [self.added(self._spell(self.id, self._call_id, "in_progress", {}))]
 
-    def delta(self, delta: Delta) -> list[bytes]:
+    def delta(self, delta: Delta) -> bytes:
         """See `Block`."""
         self._texts.append(delta.text)
-        return []
+        return b""
 
     def end(self, end: BlockEnd) -> list[bytes]:
         """See `Block`."""

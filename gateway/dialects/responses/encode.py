@@ -84,12 +84,12 @@ class Encoder:
     def feed(self, event: Event) -> list[bytes]:
         """Take one event; return whole frames, ready to be sent."""
         if isinstance(event, Delta):
-            frames = self._blocks[event.block].delta(event)
-            if len(frames) != 1:
-                return self._numbered(frames)
+            frame = self._blocks[event.block].delta(event)
+            if not frame:
+                return []
             number = self._number
             self._number = number + 1
-            return [wire.numbered(frames[0], number)]
+            return [wire.numbered(frame, number)]
         return self._numbered(self._spelled(event))
 
     def keepalive(self) -> bytes:
@@ -275,10 +275,10 @@ class Unshown:
         """See `Block`."""
         return []
 
-    def delta(self, delta: Delta) -> list[bytes]:
+    def delta(self, delta: Delta) -> bytes:
         """See `Block`."""
         self._texts.append(delta.text)
-        return []
+        return b""
 
     def annotate(self, annotation: Annotation) -> list[bytes]:
         """See `Block`."""

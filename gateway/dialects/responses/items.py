@@ -26,8 +26,8 @@ class Block(Protocol):
     def start(self) -> list[bytes]:
         """Announce it."""
 
-    def delta(self, delta: Delta) -> list[bytes]:
-        """Take a fragment."""
+    def delta(self, delta: Delta) -> bytes:
+        """Take a fragment; return one frame, or nothing."""
 
     def annotate(self, annotation: Annotation) -> list[bytes]:
         """Take a remark; blocks other than text have no place for one."""
@@ -132,14 +132,14 @@ class TextPart:
         """See `Block`."""
         return [_content_part("response.content_part.added", self._message, self._index, self.final)]
 
-    def delta(self, delta: Delta) -> list[bytes]:
+    def delta(self, delta: Delta) -> bytes:
         """See `Block`."""
         self._texts.append(delta.text)
         if not delta.logprobs:
-            return [self._head + orjson.dumps(delta.text) + _NO_LOGPROBS]
+            return self._head + orjson.dumps(delta.text) + _NO_LOGPROBS
         logprobs = wire.logprobs_of(delta.logprobs)
         self.final["logprobs"] += logprobs
-        return [self._head + orjson.dumps(delta.text) + b',"logprobs":' + orjson.dumps(logprobs)]
+        return self._head + orjson.dumps(delta.text) + b',"logprobs":' + orjson.dumps(logprobs)
 
     def annotate(self, annotation: Annotation) -> list[bytes]:
         """See `Block`."""
@@ -198,10 +198,10 @@ class RefusalPart:
         """See `Block`."""
         return [_content_part("response.content_part.added", self._message, self._index, self.final)]
 
-    def delta(self, delta: Delta) -> list[bytes]:
+    def delta(self, delta: Delta) -> bytes:
         """See `Block`."""
         self._texts.append(delta.text)
-        return [self._head + orjson.dumps(delta.text)]
+        return self._head + orjson.dumps(delta.text)
 
     def annotate(self, annotation: Annotation) -> list[bytes]:
         """See `Block`."""
@@ -253,10 +253,10 @@ class Reasoning(Item):
         }
         return [self.added(item), _content_part("response.content_part.added", self, 0, part)]
 
-    def delta(self, delta: Delta) -> list[bytes]:
+    def delta(self, delta: Delta) -> bytes:
         """See `Block`."""
         self._texts.append(delta.text)
-        return [self._head + orjson.dumps(delta.text)]
+        return self._head + orjson.dumps(delta.text)
 
     def end(self, end: BlockEnd) -> list[bytes]:
         """See `Block`."""
