@@ -288,7 +288,9 @@ class Stream:
     def _next(self) -> bytes:
         if not self._begun:
             self._begun = True
-            return self._first if self._first is not None else self._keepalive()
+            # It may be large (Responses repeats the instructions in it), and a stream may live long.
+            first, self._first = self._first, None
+            return first if first is not None else self._keepalive()
         while True:
             piece = next(self._pieces)
             if piece:
