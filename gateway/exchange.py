@@ -83,8 +83,9 @@ class Exchange:
         self._first_byte: float | None = None
         self._overhead: float | None = None
         self._streaming = False
+        self._keepalive = services.settings.keepalive_secs
         self._spoke = self._started
-        self._waited_out = self._started
+        self._silent_since = self._started
         self._yielded = self._started
         self._closed = False
         self._drain_token = services.drain.register(lambda: self.watch.interrupt(ShuttingDown(_STOPPING)))
@@ -134,19 +135,19 @@ class Exchange:
                 # Both sides may be so fast that no read and no write ever waits.
                 self._yielded = began
                 give_way()
-            silence = self.services.settings.keepalive_secs
-            found = read(max(0.001, max(self._spoke, self._waited_out) + silence - began))
+            found = read(max(0.001, self._silent_since + self._keepalive - began))
             if found is None:
                 # Where nothing can be said, the next wait is as long as this one was.
-                self._waited_out = time.monotonic()
+                self._silent_since = time.monotonic()
             return found
         except Woken:
             return None
         finally:
             watch.dismiss()
             now = time.monotonic()
-            self.waited += now - began
-            if now - began > _WAITED_SECS:
+            waited = now - began
+            self.waited += waited
+            if waited > _WAITED_SECS:
                 self._yielded = now
 
     def head(self, call: Call) -> Generator[None, None, Head]:
@@ -164,11 +165,11 @@ class Exchange:
 
     def silent_for_long(self) -> bool:
         """Tell whether the client has heard nothing for as long as the settings allow."""
-        return time.monotonic() - self._spoke >= self.services.settings.keepalive_secs
+        return time.monotonic() - self._spoke >= self._keepalive
 
     def sending(self, data: bytes) -> None:
         """Note bytes that go to the client now."""
-        self._spoke = time.monotonic()
+        self._spoke = self._silent_since = time.monotonic()
         if self._first_byte is None:
             self._overhead = self._own_seconds(self._spoke)
             self._first_byte = self._spoke
@@ -287,7 +288,9 @@ class Stream:
     def _next(self) -> bytes:
         if not self._begun:
             self._begun = True
-            return self._first if self._first is not None else self._keepalive()
+            # It may be large (Responses repeats the instructions in it), and a stream may live long.
+            first, self._first = self._first, None
+            return first if first is not None else self._keepalive()
         while True:
             piece = next(self._pieces)
             if piece:

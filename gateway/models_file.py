@@ -15,15 +15,16 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from gateway.models import Overlay
 from gateway.models_upstream import Told, parse
 from gateway.types import JSON
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 _log = logging.getLogger("gateway")
 
@@ -88,9 +89,6 @@ _PASTED_SCHEMA: JSON = {
     "properties": {"data": {"type": "array", "items": {"type": "object", "required": ["id"], "properties": _OURS}}},
 }
 
-_check = Draft202012Validator(SCHEMA)
-_check_pasted = Draft202012Validator(_PASTED_SCHEMA)
-
 _State = tuple[int, int, int]
 """Time of change, size and inode of the file; noughts where there is none."""
 
@@ -120,9 +118,9 @@ def parse_file(raw: bytes) -> tuple[Overlay, ...]:
     if isinstance(content, list):
         content = {"data": content}
     if isinstance(content, dict) and "data" in content:
-        _refuse_faults(_check_pasted.iter_errors(content))
+        _refuse_faults(content, _PASTED_SCHEMA)
         return tuple(_pasted(told) for told in parse(content))
-    _refuse_faults(_check.iter_errors(content))
+    _refuse_faults(content, SCHEMA)
     entries: list[JSON] = content["models"]
     _refuse_repeats(entries)
     return tuple(Overlay(entry["id"], _says(entry, {**_TOLD_TOO, **_OURS})) for entry in entries)
@@ -160,8 +158,11 @@ def _held(key: str, value: Any) -> Any:
     return int(value) if isinstance(value, float) else value
 
 
-def _refuse_faults(faults: Iterable[ValidationError]) -> None:
-    found = sorted(faults, key=_rank)
+def _refuse_faults(content: Any, schema: JSON) -> None:
+    # Most gateways have no file, and pay nothing for this library; where there is one, it is read before the fork.
+    from jsonschema import Draft202012Validator
+
+    found = sorted(Draft202012Validator(schema).iter_errors(content), key=_rank)
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise ModelsFileError(_worded(found[0]) + more)

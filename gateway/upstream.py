@@ -9,8 +9,6 @@ Connections are dialled by urllib3 (names, TLS, proxies) and read here, see `gat
 
 from __future__ import annotations
 
-import select
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -21,14 +19,13 @@ from urllib.parse import SplitResult, urlsplit
 import certifi
 import gevent
 import urllib3
-from gevent.monkey import get_original
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from gateway.connection import Connection
 from gateway.errors import UpstreamHungUp, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
 from gateway.http1 import AnswerReader, Head, Headers, format_request
 
-READ_SIZE = 65536
 IDLE_SECS = 30.0
 """A pooled connection that idled longer is not used again: balancers close theirs after 60 s."""
 
@@ -37,13 +34,6 @@ STALE_SECS = 1.0
 
 _JOIN_BELOW = 16384
 """Bodies below this size leave in one packet with their head, in bytes."""
-
-_SHORTEST = 0.001
-"""Shortest wait for bytes, in seconds."""
-_NOTHING_YET = (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-"""What a read raises where nothing has come; the last three where it may not wait at all."""
-
-_poll = get_original("select", "poll")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +87,26 @@ class HttpTransport:
         self.timeouts = timeouts
         self._dial, self._prefix = _dialler(urlsplit(url), url, timeouts.connect, trust_env)
         self._host = urlsplit(url).netloc.rpartition("@")[2]
-        self._idle: list[tuple[socket.socket, float]] = []
+        self._idle: list[tuple[Connection, float]] = []
         self._sweeps = False
 
     def send(self, request: UpstreamRequest) -> HttpCall:
         """Connect and send. Raises: UpstreamUnreachable."""
         return HttpCall(self, request)
 
-    def connection(self, fresh: bool) -> tuple[socket.socket, bool]:
-        """Return a socket and whether it was used before. Raises: UpstreamUnreachable."""
+    def connection(self, fresh: bool) -> tuple[Connection, bool]:
+        """Return a connection and whether it was used before. Raises: UpstreamUnreachable."""
         oldest = time.monotonic() - IDLE_SECS
         while self._idle and not fresh:
-            sock, since = self._idle.pop()
-            if since > oldest and not _has_news(sock):
-                return sock, True
-            sock.close()
+            connection, since = self._idle.pop()
+            if since > oldest and not connection.has_news():
+                return connection, True
+            connection.close()
         return self._dial(), False
 
-    def keep(self, sock: socket.socket) -> None:
+    def keep(self, connection: Connection) -> None:
         """Take a connection back that may carry another request; those that grow too old are let go."""
-        self._idle.append((sock, time.monotonic()))
+        self._idle.append((connection, time.monotonic()))
         if not self._sweeps:
             self._sweeps = True
             gevent.spawn(self._sweep)
@@ -144,7 +134,7 @@ class HttpTransport:
 
 
 class HttpCall:
-    """A `Call` over a socket."""
+    """A `Call` over a connection."""
 
     def __init__(self, transport: HttpTransport, request: UpstreamRequest) -> None:
         self._transport = transport
@@ -153,7 +143,7 @@ class HttpCall:
         self._request: UpstreamRequest | None = request
         self._early = b""
         self._touched = False
-        self._sock: socket.socket | None = None
+        self._connection: Connection | None = None
         self._send(fresh=False)
 
     def head(self, wait: float) -> Head | None:
@@ -195,21 +185,21 @@ class HttpCall:
 
     def close(self) -> None:
         """See `Call.close`."""
-        sock, self._sock = self._sock, None
-        if sock is None:
+        connection, self._connection = self._connection, None
+        if connection is None:
             return
         if self._reader.reusable and not self._early:
-            self._transport.keep(sock)
+            self._transport.keep(connection)
         else:
-            sock.close()
+            connection.close()
 
     def _is_stale(self) -> bool:
         return self._reused and not self._touched and time.monotonic() - self._since < STALE_SECS
 
     def _drop(self) -> None:
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _send(self, *, fresh: bool) -> None:
         request = self._request
@@ -217,15 +207,14 @@ class HttpCall:
             raise UpstreamHungUp("The upstream closed the connection.")
         head = self._transport.format(request)
         body = request.body or b""
-        self._sock, self._reused = self._transport.connection(fresh)
+        self._connection, self._reused = self._transport.connection(fresh)
         self._since = time.monotonic()
         try:
-            self._sock.settimeout(self._silence)
             if len(body) < _JOIN_BELOW:
-                self._sock.sendall(head + body)
+                self._connection.send(head + body, self._silence)
             else:
-                self._sock.sendall(head)
-                self._sock.sendall(body)
+                self._connection.send(head, self._silence)
+                self._connection.send(body, self._silence)
         except TimeoutError as exc:
             self._drop()
             raise UpstreamTimeout(f"The upstream took nothing of the request for {self._silence:g} seconds.") from exc
@@ -235,7 +224,7 @@ class HttpCall:
                 self._send(fresh=True)
                 return
             # An upstream may refuse a body it does not want to read; its answer tells more than our write.
-            if not _has_news(self._sock):
+            if not self._connection.has_news():
                 self._drop()
                 raise UpstreamHungUp("The upstream closed the connection while the request was sent.") from exc
         except BaseException:
@@ -245,25 +234,20 @@ class HttpCall:
 
     def _receive(self, wait: float) -> bytes | None:
         """Return bytes, b"" at the end of the connection, None after `wait` seconds of silence."""
-        if self._sock is None:
+        if self._connection is None:
             return b""
-        left = self._since + self._silence - time.monotonic()
-        if left <= 0:
-            raise UpstreamTimeout(f"The upstream sent nothing for {self._silence:g} seconds.")
-        # Never 0: that would make the socket non-blocking, which fails in other ways.
-        self._sock.settimeout(max(_SHORTEST, min(wait, left)))
+        now = time.monotonic()
+        gives_up = self._since + self._silence
         try:
-            data = self._sock.recv(READ_SIZE)
-        except _NOTHING_YET as exc:
-            if left <= wait:
-                raise UpstreamTimeout(f"The upstream sent nothing for {self._silence:g} seconds.") from exc
-            return None
+            data = self._connection.receive(min(now + wait, gives_up)) if now < gives_up else None
         except OSError as exc:
             if self._is_stale():
                 return b""
             raise self._broken() from exc
         if data:
             self._since = time.monotonic()
+        elif data is None and gives_up <= now + wait:
+            raise UpstreamTimeout(f"The upstream sent nothing for {self._silence:g} seconds.")
         return data
 
     def _broken(self) -> UpstreamHungUp | UpstreamProtocol:
@@ -272,20 +256,13 @@ class HttpCall:
         return UpstreamProtocol("The upstream broke the connection before its answer was complete.")
 
 
-def _has_news(sock: socket.socket) -> bool:
-    """Tell whether an idle connection was closed or spoke unasked; such a one is not usable."""
-    poll = _poll()
-    poll.register(sock.fileno(), select.POLLIN | select.POLLRDHUP)
-    return bool(poll.poll(0))
-
-
-def _dialler(url: SplitResult, full: str, timeout: float, trust_env: bool) -> tuple[Callable[[], socket.socket], str]:
+def _dialler(url: SplitResult, full: str, timeout: float, trust_env: bool) -> tuple[Callable[[], Connection], str]:
     """Return a function that opens a connection, and what stands before the target (behind a plain proxy)."""
     host, port = url.hostname or "", url.port
     proxy = urlsplit(_proxy(full)) if trust_env and _proxy(full) else None
     context = _tls_context() if url.scheme == "https" else None
 
-    def dial() -> socket.socket:
+    def dial() -> Connection:
         connection: HTTPConnection
         at = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
         if context is not None:
@@ -304,8 +281,7 @@ def _dialler(url: SplitResult, full: str, timeout: float, trust_env: bool) -> tu
         except BaseException:
             connection.close()
             raise
-        sock: socket.socket = connection.sock
-        return sock
+        return Connection(connection.sock)
 
     prefix = f"http://{url.netloc}" if proxy and context is None else ""
     return dial, prefix

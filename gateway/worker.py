@@ -260,8 +260,13 @@ class Answer(wsgi.Response):
 
     def write(self, arg: bytes) -> None:
         """Write one piece of the body; an empty one sends the head alone."""
-        super().write(arg)
-        self._send(b"")
+        if self.chunked and arg:
+            self.send_headers()
+            self.sent += len(arg)
+            self._send(b"%x\r\n%b\r\n" % (len(arg), arg))
+        else:
+            super().write(arg)
+            self._send(b"")
 
     def close(self) -> None:
         """End the body."""
@@ -269,7 +274,7 @@ class Answer(wsgi.Response):
         self._send(b"0\r\n\r\n" if self.chunked else b"")
 
     def _emit_body(self, data: bytes) -> None:
-        self._send(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+        self._send(data)
 
     def _send(self, data: bytes) -> None:
         head, self._head = self._head, b""
