@@ -38,7 +38,7 @@ ANSWER_CALLS = {"responses": 632, "messages": 470}
 """The same for all else of a short answer."""
 ITEM_CALLS = 56
 """From the client's bytes to the upstream's, for each item of the input."""
-REQUEST_CALLS = 560
+REQUEST_CALLS = 562
 """The same for a short request with tools."""
 EXCHANGE_CALLS = {"/v1/chat/completions": 350, "/v1/responses": 1250, "/v1/messages": 1240}
 """From a request's environment to the last byte of its whole answer, without sockets; the first one is relayed."""

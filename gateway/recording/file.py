@@ -46,6 +46,7 @@ class LogFile:
         self._shared = mmap.mmap(-1, mmap.PAGESIZE)
         self._generation = 0
         self._is_file = True
+        self._refuse_if_in_use()
         self._lock, self._counting = os.memfd_create("recording"), os.memfd_create("lost records")
         self._descriptor = self._begin()
         with _locked(self._lock), contextlib.suppress(OSError):
@@ -134,6 +135,19 @@ class LogFile:
             self._set(_LENGTH, length)  # someone has emptied it
         return self._number(_LENGTH)
 
+    def _refuse_if_in_use(self) -> None:
+        """Raise: OSError where another gateway writes the file: each would move away what the other has."""
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
+                return
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise OSError(errno.EBUSY, "another gateway writes it") from None
+            finally:
+                os.close(descriptor)
+
     def _begin(self) -> int:
         """Open the file, empty. Raises: OSError."""
         with contextlib.suppress(FileNotFoundError):
@@ -149,7 +163,10 @@ class LogFile:
         return self._open(os.O_CREAT | os.O_EXCL)
 
     def _open(self, flags: int = 0) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, _MODE)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | flags, _MODE)
+        # Held as long as any process of this gateway has it open; it tells the next one that starts.
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
 
     def _rotate(self) -> None:
         descriptor = self._begin()

@@ -41,6 +41,16 @@ def test_a_start_begins_anew_and_keeps_the_old_one_once(path: Path) -> None:
     file.close()
 
 
+def test_a_file_that_another_gateway_writes_is_left_to_it(path: Path) -> None:
+    first = log_file(path, 4096)
+    for _ in range(5):
+        first.append([b"%b\n" % (b"x" * 997)])
+    with pytest.raises(OSError, match="another gateway writes it"):
+        log_file(path)
+    first.close()
+    log_file(path).close()
+
+
 def test_a_full_file_becomes_the_kept_one(path: Path) -> None:
     file = log_file(path, 4096)
     lines = [b"%d %b\n" % (number, b"x" * 997) for number in range(7)]

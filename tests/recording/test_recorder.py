@@ -252,7 +252,9 @@ def test_a_file_that_cannot_be_begun_ends_the_start(tmp_path: Path, where: str) 
 
 
 def test_the_first_line_names_the_ports_that_are_served(path: Path) -> None:
-    assert recorder_of(Settings.load({"log_file": str(path), "port": "7"}, {})) is not None
+    recorder = recorder_of(Settings.load({"log_file": str(path), "port": "7"}, {}))
+    assert recorder is not None
+    recorder.close()
     head = parse_line(path.read_bytes().splitlines()[0])
     assert (head["chat_port"], head["responses_port"]) == (7, None)
 
