@@ -1,4 +1,4 @@
-"""Fetches the upstream's model list over HTTP, once a minute at most, so plain `requests` serves.
+"""Fetches the upstream's model list over HTTP, by urllib3: `requests` would be loaded by every worker for this alone.
 
 No redirect is followed (it could carry a client's key elsewhere), proxies of the environment are used only
 where the settings say so, and neither a slow nor an endless answer holds a fetch beyond its time.
@@ -6,19 +6,14 @@ where the settings say so, and neither a slow nor an endless answer holds a fetc
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 
 from gateway.headers import USER_AGENT
+from gateway.upstream import proxy_of, tls_context
 
 Fetch = Callable[[str | None], bytes]
 """Returns the body of the list, asked for with this key or without one. Raises: ListUnavailable."""
@@ -45,58 +40,48 @@ def fetcher(url: str, *, trust_env: bool = False, timeout: float = TIMEOUT_SECS)
     parts = urlsplit(url)
     # A name and password in the URL would go out in the place of the client's key.
     url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    adapter = TlsAdapter() if parts.scheme == "https" else HTTPAdapter()
+    pool = _pool(url, proxy_of(url) if trust_env else None)
 
     def fetch(key: str | None) -> bytes:
-        deadline = time.monotonic() + timeout
-        with requests.Session() as session:
-            # With trust_env the session would also put a password of ~/.netrc in the place of the key.
-            session.trust_env = False
-            session.mount(url, adapter)
-            try:
-                return _get(session, url, key, get_environ_proxies(url) if trust_env else {}, timeout, deadline)
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-                raise ListUnavailable(f"the model list cannot be had: {type(exc).__name__}") from exc
+        try:
+            return _get(pool, url, key, timeout, time.monotonic() + timeout)
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            raise ListUnavailable(f"the model list cannot be had: {type(exc).__name__}") from exc
 
     return fetch
 
 
-def _get(
-    session: requests.Session, url: str, key: str | None, proxies: dict[str, str], timeout: float, deadline: float
-) -> bytes:
-    headers = {"accept": "application/json", "user-agent": USER_AGENT}
+def _pool(url: str, proxy: str | None) -> urllib3.PoolManager:
+    """Return what connects to the upstream, itself or through a proxy; a name and password of that go to the proxy."""
+    context = tls_context() if url.startswith("https:") else None
+    if proxy is None:
+        return urllib3.PoolManager(ssl_context=context)
+    auth = urlsplit(proxy).netloc.rpartition("@")[0]
+    headers = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
+    return urllib3.ProxyManager(proxy, ssl_context=context, proxy_headers=headers)
+
+
+def _get(pool: urllib3.PoolManager, url: str, key: str | None, timeout: float, deadline: float) -> bytes:
+    headers = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": USER_AGENT}
     if key:
         headers["authorization"] = f"Bearer {key}"
-    with session.get(
-        url, headers=headers, proxies=proxies, timeout=timeout, allow_redirects=False, stream=True
-    ) as answer:
-        if answer.status_code != 200:
+    answer = pool.request(
+        "GET", url, headers=headers, timeout=timeout, redirect=False, retries=False, preload_content=False
+    )
+    try:
+        if answer.status != 200:
             raise ListUnavailable(
-                f"the upstream answers its model list with status {answer.status_code}",
-                refused=answer.status_code in _WANTS_KEY,
+                f"the upstream answers its model list with status {answer.status}",
+                refused=answer.status in _WANTS_KEY,
             )
         body = b""
-        while data := answer.raw.read1(_READ_SIZE, decode_content=True):
+        while data := answer.read1(_READ_SIZE, decode_content=True):
             body += data
             if len(body) > BODY_LIMIT:
                 raise ListUnavailable(f"the upstream's model list is longer than {BODY_LIMIT} bytes")
             if time.monotonic() > deadline:
                 raise ListUnavailable(f"the upstream's model list took longer than {timeout:g} seconds")
         return body
-
-
-class TlsAdapter(HTTPAdapter):
-    """Trusts the certificates of the machine beside those that `requests` brings, as the gateway's transport."""
-
-    def __init__(self) -> None:
-        self._tls = ssl.create_default_context(cafile=certifi.where())
-        self._tls.load_default_certs()
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """See `HTTPAdapter`."""
-        super().init_poolmanager(*args, **options, ssl_context=self._tls)
-
-    def proxy_manager_for(self, proxy: Any, **options: Any) -> Any:
-        """See `HTTPAdapter`."""
-        return super().proxy_manager_for(proxy, **options, ssl_context=self._tls)
+    finally:
+        # Not for another fetch: that is a minute away, and the last one may have been cut short.
+        answer.close()

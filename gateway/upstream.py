@@ -19,7 +19,6 @@ from urllib.parse import SplitResult, urlsplit
 import certifi
 import gevent
 import urllib3
-from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from gateway.connection import Connection
@@ -259,8 +258,9 @@ class HttpCall:
 def _dialler(url: SplitResult, full: str, timeout: float, trust_env: bool) -> tuple[Callable[[], Connection], str]:
     """Return a function that opens a connection, and what stands before the target (behind a plain proxy)."""
     host, port = url.hostname or "", url.port
-    proxy = urlsplit(_proxy(full)) if trust_env and _proxy(full) else None
-    context = _tls_context() if url.scheme == "https" else None
+    through = proxy_of(full) if trust_env else None
+    proxy = urlsplit(through) if through else None
+    context = tls_context() if url.scheme == "https" else None
 
     def dial() -> Connection:
         connection: HTTPConnection
@@ -287,11 +287,14 @@ def _dialler(url: SplitResult, full: str, timeout: float, trust_env: bool) -> tu
     return dial, prefix
 
 
-def _proxy(url: str) -> str:
-    return get_environ_proxies(url).get(urlsplit(url).scheme, "")
+def proxy_of(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL."""
+    from requests.utils import get_environ_proxies  # a large library, and few gateways ask for this
+
+    return get_environ_proxies(url).get(urlsplit(url).scheme)
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """Trust the certificates that Python packages bring, and those of the machine (a private authority)."""
     context = ssl.create_default_context(cafile=certifi.where())
     context.load_default_certs()

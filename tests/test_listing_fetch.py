@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 
 import pytest
-import requests
 
 from gateway import listing_fetch
 from gateway.listing_fetch import ListUnavailable, fetcher
@@ -60,7 +59,7 @@ def test_what_is_no_list(upstream: Upstream, answer: Answer, refused: bool) -> N
 
 
 def test_an_upstream_that_is_not_there() -> None:
-    with pytest.raises(ListUnavailable, match=r"^the model list cannot be had: ConnectionError$"):
+    with pytest.raises(ListUnavailable, match=r"^the model list cannot be had: NewConnectionError$"):
         fetcher("http://127.0.0.1:9/v1/models")(None)
 
 
@@ -103,14 +102,16 @@ def test_a_password_in_the_address_is_not_sent(upstream: Upstream) -> None:
     assert upstream.requests[0].headers["authorization"] == "Bearer sk-key"
 
 
-def test_tls_trusts_the_machine_s_certificates_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No TLS server is at hand: what counts is that our context reaches the pool, directly and through a proxy."""
-    adapter = listing_fetch.TlsAdapter()
-    with requests.Session() as session:
-        session.mount("https://", adapter)
-        request = requests.Request("GET", "https://upstream.invalid/v1/models").prepare()
-        for proxies in ({}, {"https": "http://proxy.invalid:3128"}):
-            pool = adapter.get_connection_with_tls_context(request, True, proxies)
-            assert pool.conn_kw["ssl_context"] is adapter._tls
+def test_a_password_for_the_proxy_goes_to_the_proxy(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", upstream.url.removesuffix("/v1").replace("//", "//user:word@"))
+    upstream.models = json_answer({"data": []})
+    fetcher("http://upstream.invalid/v1/models", trust_env=True)("sk-key")
+    headers = upstream.requests[0].headers
+    assert (headers["authorization"], headers["proxy-authorization"]) == ("Bearer sk-key", "Basic dXNlcjp3b3Jk")
+
+
+def test_an_upstream_of_tls_that_is_not_there() -> None:
     with pytest.raises(ListUnavailable):
         fetcher("https://127.0.0.1:9/v1/models")(None)

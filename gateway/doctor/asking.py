@@ -15,12 +15,12 @@ from gateway import sse
 from gateway.config import Settings
 from gateway.dialects.registry import UPSTREAMS
 from gateway.dialects.responses.from_chat import from_chat
+from gateway.doctor.tls import TlsAdapter
 from gateway.errors import GatewayError
 from gateway.events import BlockStart, Delta, Event, Failure, Finish, Kind, Usage
 from gateway.headers import USER_AGENT
 from gateway.jsonbody import load_upstream
 from gateway.keys import Mask, masked
-from gateway.listing_fetch import TlsAdapter
 from gateway.profile import Model, Terms
 from gateway.types import JSON
 from gateway.upstream_error import read_error
