@@ -95,6 +95,8 @@ class Recording:
         self._announced = False
         self._status: int | None = None
         self._attempts = 0
+        if not (environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")):
+            self._announce()  # all of it is here; another one is recorded when its body has come
 
     def received(self, body: bytes, encoding: str) -> None:
         """The client's body has come and been decoded."""
