@@ -30,7 +30,7 @@ types: $(VENV)/.development
 	$(BIN)/mypy
 
 unit: $(VENV)/.development clients $(CLIENTS)/.anthropic-0 $(CLIENTS)/.llm $(CLIENTS)/.agents
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 	$(BIN)/python -m tests.support.pure_rooms
 
 # Codex, Claude Code and other front ends at the versions that the tests were written for. Without npm those tests are skipped,
