@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.answers import chat_text, error
 from tests.support.gateway import ROOT, Gateway
+from tests.support.processes import wait_until
 from tests.support.upstream import Upstream
 
 HELD = "sk-held.key_0123456789"
@@ -83,6 +84,7 @@ for process in sys.argv[1:]:
 def test_its_processes_are_closed_to_others_of_the_same_user(holder: tuple[Gateway, Upstream]) -> None:
     """Whoever may trace a process may read its environment (proc(5)), and nobody else may."""
     gateway, _ = holder
+    assert wait_until(lambda: len(gateway.workers) == 2)
     with subprocess.Popen([*PLAIN, "sleep", "60"]) as other:
         every = [str(process) for process in (other.pid, gateway.pid, *gateway.workers)]
         looks = subprocess.run(
