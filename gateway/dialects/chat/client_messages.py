@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.dialects import shape
 from gateway.dialects.chat.client_parts import Intake, content, plain_text
-from gateway.dialects.responses import shape
 from gateway.errors import UnsupportedFeature
 from gateway.types import JSON
 

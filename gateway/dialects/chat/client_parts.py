@@ -15,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.dialects import HUB_KEY
-from gateway.dialects.responses import shape
+from gateway.dialects import HUB_KEY, shape
 from gateway.dialects.responses.content import size_of
 from gateway.errors import TooLarge, UnsupportedFeature
 from gateway.profile import Terms

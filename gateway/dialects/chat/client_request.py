@@ -15,13 +15,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gateway.dialects import HUB_KEY, Translation
+from gateway.dialects import HUB_KEY, Translation, shape
 from gateway.dialects.chat import client_tools
 from gateway.dialects.chat.client_messages import MessageReader
 from gateway.dialects.chat.client_parts import Intake
 from gateway.dialects.chat.context import ChatContext
 from gateway.dialects.chat.history import settle
-from gateway.dialects.responses import shape
 from gateway.dialects.responses.content import size_of
 from gateway.errors import RequestError, UnsupportedFeature
 from gateway.profile import Limits, Terms

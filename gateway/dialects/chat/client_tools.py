@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.dialects import shape
 from gateway.dialects.chat.client_parts import Intake
-from gateway.dialects.responses import shape
 from gateway.dialects.responses.tools import unnested
 from gateway.errors import RequestError
 from gateway.types import JSON

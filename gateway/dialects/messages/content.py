@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.dialects import shape
 from gateway.dialects.chat.history import NO_IMAGE
 from gateway.dialects.messages.tools import short_name
-from gateway.dialects.responses import shape
 from gateway.errors import UnsupportedFeature
 from gateway.profile import Model
 from gateway.types import JSON

@@ -15,14 +15,13 @@ from __future__ import annotations
 from typing import Any
 
 from gateway import tokens
-from gateway.dialects import Translation
+from gateway.dialects import Translation, shape
 from gateway.dialects.chat.history import settle
 from gateway.dialects.messages import tools
 from gateway.dialects.messages.content import Intake
 from gateway.dialects.messages.context import MessagesContext
 from gateway.dialects.messages.thinking import reasoning_effort
 from gateway.dialects.messages.turns import system, turns
-from gateway.dialects.responses import shape
 from gateway.errors import RequestError, TooLarge, UnsupportedFeature
 from gateway.profile import Limits, Model, Terms
 from gateway.types import JSON

@@ -14,7 +14,7 @@ Reference: Anthropic API reference, "Extended thinking", "Effort".
 
 from __future__ import annotations
 
-from gateway.dialects.responses import shape
+from gateway.dialects import shape
 from gateway.profile import Model
 from gateway.types import JSON
 

@@ -20,8 +20,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.dialects.responses import shape
-from gateway.dialects.responses.schema import object_schema
+from gateway.dialects import shape
+from gateway.dialects.schema import object_schema
 from gateway.errors import RequestError
 from gateway.profile import Limits
 from gateway.types import JSON

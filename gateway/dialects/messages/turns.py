@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.dialects import HUB_KEY
+from gateway.dialects import HUB_KEY, shape
 from gateway.dialects.messages.content import Intake, blocks_of, joined, parts_of, plain, text_parts
 from gateway.dialects.messages.signature import sealed_of
 from gateway.dialects.messages.tools import short_name
-from gateway.dialects.responses import shape
 from gateway.types import JSON
 
 BILLING_MARK = "x-anthropic-billing-header:"

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from gateway.dialects import shape
 from gateway.dialects.chat.history import NO_IMAGE
-from gateway.dialects.responses import shape
 from gateway.errors import RequestError, TooLarge, UnsupportedFeature
 from gateway.profile import Terms
 from gateway.types import JSON

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from gateway.dialects.responses import shape
+from gateway.dialects import shape
 from gateway.errors import RequestError, UnsupportedFeature
 from gateway.types import JSON
 

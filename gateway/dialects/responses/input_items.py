@@ -23,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.dialects.responses import compaction, shape
+from gateway.dialects import shape
+from gateway.dialects.responses import compaction
 from gateway.dialects.responses.content import Intake, content, plain_text
 from gateway.dialects.responses.tools import Toolbox
 from gateway.errors import RequestError

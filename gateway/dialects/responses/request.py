@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from gateway.dialects import Translation
+from gateway.dialects import Translation, shape
 from gateway.dialects.chat.history import settle
-from gateway.dialects.responses import compaction, fields, shape
+from gateway.dialects.responses import compaction, fields
 from gateway.dialects.responses.content import Intake, size_of
 from gateway.dialects.responses.context import Context
 from gateway.dialects.responses.echo import echo

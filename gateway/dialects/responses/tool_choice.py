@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.dialects.responses import shape
+from gateway.dialects import shape
 from gateway.dialects.responses.context import ToolKind
 from gateway.dialects.responses.tools import Toolbox, unnested
 from gateway.errors import RequestError, UnsupportedFeature

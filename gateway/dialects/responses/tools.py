@@ -22,9 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.dialects.responses import shape
+from gateway.dialects import shape
 from gateway.dialects.responses.context import Tool, ToolKind
-from gateway.dialects.responses.schema import object_schema
+from gateway.dialects.schema import object_schema
 from gateway.errors import RequestError
 from gateway.types import JSON
 

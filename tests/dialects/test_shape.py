@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.responses import shape
+from gateway.dialects import shape
 from gateway.errors import RequestError
 
 READERS: dict[str, tuple[Callable[[dict[str, Any]], Any], list[Any], list[Any]]] = {

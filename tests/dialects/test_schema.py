@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.dialects.responses.schema import object_schema
+from gateway.dialects.schema import object_schema
 from gateway.errors import RequestError
 
 A: dict[str, Any] = {

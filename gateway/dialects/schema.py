@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.dialects.responses import shape
+from gateway.dialects import shape
 from gateway.types import JSON
 
 _ANY_OF = ("oneOf", "anyOf")
