@@ -6,7 +6,7 @@ in one write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gateway.dialects import Decoder, Encoder, Filter
 from gateway.errors import GatewayError
@@ -53,8 +53,8 @@ class Bridge:
         """Take the bytes of one read; return the client's. Raises: GatewayError before the answer has begun."""
         out: list[bytes] = []
         try:
-            for frame in self._parser.feed(data):
-                self._encode(self._decoder.feed(frame), out)
+            decode = self._decoder.feed
+            self._encode((decode(frame) for frame in self._parser.feed(data)), out)
         except GatewayError as error:
             return self._failed(error, out)
         return b"".join(out)
@@ -63,9 +63,8 @@ class Bridge:
         """The upstream's body has ended in order. Raises: as `feed`."""
         out: list[bytes] = []
         try:
-            for frame in self._parser.finish():
-                self._encode(self._decoder.feed(frame), out)
-            self._encode(self._decoder.finish(), out)
+            self._encode(map(self._decoder.feed, self._parser.finish()), out)
+            self._encode((self._decoder.finish(),), out)
         except GatewayError as error:
             return self._failed(error, out)
         return b"".join(out)
@@ -74,7 +73,7 @@ class Bridge:
         """Take a whole answer in place of a stream. Raises: as `feed`."""
         out: list[bytes] = []
         try:
-            self._encode(self._decoder.decode(body), out)
+            self._encode((self._decoder.decode(body),), out)
         except GatewayError as error:
             return self._failed(error, out)
         return b"".join(out)
@@ -94,28 +93,32 @@ class Bridge:
             self.failure = error
             raise error
         # A decoder that has ended says no more; what went wrong then is the encoding of its end.
-        self._encode(self._decoder.fail(error) or [Failure(error)], out)
+        self._encode((self._decoder.fail(error) or [Failure(error)],), out)
         return b"".join(out)
 
-    def _encode(self, events: list[Event], out: list[bytes]) -> None:
-        for step in self._filters:
-            if len(events) == 1:
-                events = step.feed(events[0])
-            else:
-                events = [after for event in events for after in step.feed(event)]
-        noticed = False
-        for event in events:
-            if type(event) is Delta:
-                out += self._encoder.feed(event)
-                continue
-            noticed = True
-            self._notice(event)
-            out += self._encoder.feed(event)
-            if isinstance(event, Finish | Failure):
-                self.ended = True
-        if noticed:
-            # Only where something begins or ends has a filter done its part.
-            self._filters = [step for step in self._filters if not step.done]
+    def _encode(self, batches: Iterable[list[Event]], out: list[bytes]) -> None:
+        """Filter and encode what each frame says."""
+        filters, encode = self._filters, self._encoder.feed
+        for batch in batches:
+            events = batch
+            for step in filters:
+                if len(events) == 1:
+                    events = step.feed(events[0])
+                else:
+                    events = [after for event in events for after in step.feed(event)]
+            noticed = False
+            for event in events:
+                if type(event) is Delta:
+                    out += encode(event)
+                    continue
+                noticed = True
+                self._notice(event)
+                out += encode(event)
+                if isinstance(event, Finish | Failure):
+                    self.ended = True
+            if noticed:
+                # Only where something begins or ends has a filter done its part.
+                filters = self._filters = [step for step in filters if not step.done]
 
     def _notice(self, event: Event) -> None:
         match event:

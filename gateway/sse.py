@@ -9,7 +9,9 @@ Reference: WHATWG HTML, section 9.2.6 "Interpreting an event stream".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from typing import NamedTuple
 
 from gateway.errors import UpstreamProtocol
 
@@ -19,12 +21,16 @@ LINE_LIMIT = 8 * 1024 * 1024
 _MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(slots=True)
-class Frame:
-    """One message of a stream: its event name, if any, and its data lines joined by LF. Not to be changed."""
+class Frame(NamedTuple):
+    """One message of a stream: its event name, if any, and its data lines joined by LF."""
 
     event: str | None
     data: bytes
+
+
+_DATA = b"data: "
+_BETWEEN = b"\n\n" + _DATA
+_make_frame = partial(tuple.__new__, Frame)
 
 
 class Parser:
@@ -52,6 +58,9 @@ class Parser:
             data = self._with_lf(data)
         rest = self._rest
         if not rest:
+            plain = _plain_frames(data)
+            if plain is not None:
+                return plain
             blocks = data.split(b"\n\n")
         else:
             searched = len(rest) - 1
@@ -99,10 +108,19 @@ class Parser:
             raise UpstreamProtocol(f"The upstream sent a stream line of more than {self._limit} bytes.")
 
 
+def _plain_frames(data: bytes) -> list[Frame] | None:
+    """Return the frames of bytes that hold whole ones of a data line each and nothing else, as servers send them."""
+    if not data.startswith(_DATA) or not data.endswith(b"\n\n"):
+        return None
+    lines = data[len(_DATA) : -2].split(_BETWEEN)
+    if data.count(b"\n") != 2 * len(lines):
+        return None
+    # There is a frame for each delta of an answer, so it is made the shortest way.
+    return list(map(_make_frame, zip(repeat(None), lines)))
+
+
 def _frame(block: bytes) -> Frame | None:
     """Parse the lines of one block; None where it holds no data (comments, an `event:` alone)."""
-    if block.startswith(b"data: ") and b"\n" not in block:
-        return Frame(None, block[6:])
     event: str | None = None
     data: list[bytes] = []
     for line in block.split(b"\n"):

@@ -20,14 +20,14 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.chat.mould import Mould
 from gateway.dialects.chat.read import (
-    fragments,
+    fragment_of,
     load,
-    only_fragment,
     read_usage,
+    said,
     token_logprobs,
     usage_of,
-    usual_delta,
     word,
 )
 from gateway.dialects.chat.tool_calls import ToolCalls
@@ -50,6 +50,8 @@ from gateway.sse import Frame
 from gateway.types import JSON
 from gateway.upstream_error import error_of
 
+_DONE = b"[DONE]"
+
 _BROKEN = ("error", "abort")
 """Finish reasons of OpenRouter, vLLM and SGLang that mean a fault."""
 
@@ -61,6 +63,7 @@ class Decoder:
         # The model's switches matter to the filters that follow, not to the wire.
         self._begun = False
         self._ended = False
+        self._mould = Mould()
         self._blocks = 0
         self._block: int | None = None
         """The open block that is not a tool call."""
@@ -83,14 +86,23 @@ class Decoder:
         """Take one frame of a stream."""
         if self._ended:
             return []
+        data, mould = frame.data, self._mould
+        text = mould.text(data)
+        if text is not None and frame.event is None:
+            events = self._go_on(mould.member, mould.call, text)
+            if events is not None:
+                return events
+        if self._reason is not None and data == _DONE:
+            return self._end()
         try:
-            chunk = orjson.loads(frame.data)
+            chunk = orjson.loads(data)
         except orjson.JSONDecodeError:
             return self._odd(frame)
         if self._begun and frame.event is None:
-            delta = usual_delta(chunk)
-            events = None if delta is None else self._fragment(delta)
-            if events is not None:
+            fragment = fragment_of(chunk)
+            events = None if fragment is None else self._go_on(*fragment)
+            if fragment is not None and events is not None:
+                mould.cast(data, fragment)
                 return events
         return self._chunk(chunk, frame.event == "error")
 
@@ -113,32 +125,25 @@ class Decoder:
             return []
         return self._failed(error) if self._reason is None else self._end()
 
-    def _fragment(self, delta: JSON) -> list[Event] | None:
-        """Take the usual chunk: one more fragment of what is open already. None for any other.
+    def _go_on(self, member: str, call: int | None, text: str) -> list[Event] | None:
+        """Take one more fragment of what is open already, see `Fragment`. None where it is not.
 
         Nothing here that `_chunk` would not do as well; this is what runs a hundred times for each other chunk.
         """
-        name = only_fragment(delta)
-        if name is None:
-            return None
-        value = delta[name]
-        if type(value) is str:
-            if not value:
-                return None
-            if name == "content":
-                return None if self._plain is None else [Delta(self._plain, value)]
-            thinks = self._kind == "reasoning" and self._block is not None and not self._logprobs
-            return [Delta(self._block or 0, value)] if thinks and name.startswith("reasoning") else None
-        if name == "tool_calls" and type(value) is list and len(value) == 1:
-            return self._calls.fragment(value[0])
-        return None
+        if member == "content":
+            block = self._plain
+        elif member == "arguments":
+            return self._calls.go_on(call, text)
+        else:
+            block = self._block if self._kind == "reasoning" and not self._logprobs else None
+        return None if block is None else [Delta(block, text)]
 
     # --- frames --------------------------------------------------------------------------------------------
 
     def _odd(self, frame: Frame) -> list[Event]:
         """Take a frame that is not JSON to orjson."""
         data = frame.data.strip()
-        if data == b"[DONE]":
+        if data == _DONE:
             return self._end()
         if not data:
             return []
@@ -194,12 +199,10 @@ class Decoder:
         delta = self._delta(choice)
         if delta is None:
             return
-        said = fragments(delta.get("reasoning_content"), "reasoning") or fragments(delta.get("reasoning"), "reasoning")
-        said += fragments(delta.get("content"), "text")
-        said += fragments(delta.get("refusal"), "refusal")
+        fragments = said(delta)
         pieces = self._pieces(delta)
-        self._take_logprobs(choice, said, bool(pieces))
-        for kind, text in said:
+        self._take_logprobs(choice, fragments, bool(pieces))
+        for kind, text in fragments:
             self._write(kind, text, events)
         annotations = delta.get("annotations")
         if isinstance(annotations, list):

@@ -6,7 +6,7 @@ Nothing here raises on a member of the wrong type: what cannot be read is as if 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.events import Kind, Usage
 from gateway.types import JSON
@@ -29,8 +29,18 @@ def load(data: bytes) -> Any:
     return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
-def usual_delta(chunk: Any) -> JSON | None:
-    """Return the delta of a chunk that tells nothing beside it; None for any other chunk."""
+class Fragment(NamedTuple):
+    """One more fragment of what has begun before."""
+
+    member: str
+    """`content`, `reasoning_content`, `reasoning` or `arguments`."""
+    call: int | None
+    """Index of the call whose arguments go on."""
+    text: str
+
+
+def fragment_of(chunk: Any) -> Fragment | None:
+    """Return the fragment of a chunk that says nothing else; None for any other chunk."""
     try:
         (choice,) = chunk["choices"]
         delta = choice["delta"]
@@ -45,19 +55,49 @@ def usual_delta(chunk: Any) -> JSON | None:
         or chunk.get("error")
     ):
         return None
-    return delta
+    said = [name for name in _SAYING if delta.get(name)]
+    if len(said) != 1:
+        return None
+    (name,) = said
+    value = delta[name]
+    if name in ("content", "reasoning_content", "reasoning"):
+        return Fragment(name, None, value) if type(value) is str else None
+    return _fragment_of_call(value) if name == "tool_calls" else None
 
 
-_FRAGMENTS = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal", "annotations")
+def _fragment_of_call(pieces: Any) -> Fragment | None:
+    """Return the fragment of a piece that only goes on with the arguments of a call."""
+    if type(pieces) is not list or len(pieces) != 1:
+        return None
+    (piece,) = pieces
+    if type(piece) is not dict or piece.get("id"):
+        return None
+    function, index = piece.get("function"), piece.get("index")
+    if type(function) is not dict or function.get("name") or type(index) is not int:
+        return None
+    arguments = function.get("arguments")
+    return Fragment("arguments", index, arguments) if type(arguments) is str and arguments else None
 
 
-def only_fragment(delta: JSON) -> str | None:
-    """Return the name of the one member that says anything; None where there are several, or none."""
-    if len(delta) == 1:
-        (name,) = delta
-        return name if name in _FRAGMENTS else None
-    said = [name for name in _FRAGMENTS if delta.get(name)]
-    return said[0] if len(said) == 1 else None
+_SAYING = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal", "annotations")
+
+
+def said(delta: JSON) -> list[tuple[Kind, str]]:
+    """Return what a delta or a message says beside calls. `reasoning` is another name for `reasoning_content`."""
+    found: list[tuple[Kind, str]] = []
+    for member, kind in _MEMBERS:
+        value = delta.get(member)
+        if value and not (found and member == "reasoning"):
+            found += fragments(value, kind)
+    return found
+
+
+_MEMBERS: tuple[tuple[str, Kind], ...] = (
+    ("reasoning_content", "reasoning"),
+    ("reasoning", "reasoning"),
+    ("content", "text"),
+    ("refusal", "refusal"),
+)
 
 
 def word(value: Any) -> str | None:

@@ -60,18 +60,10 @@ class ToolCalls:
                 self._piece(piece, position if len(pieces) > 1 else None, events)
         return events
 
-    def fragment(self, piece: Any) -> list[Event] | None:
-        """Take a piece that only goes on with the arguments of an announced call; None for any other piece."""
-        if type(piece) is not dict or piece.get("id"):
-            return None
-        function = piece.get("function")
-        if type(function) is not dict or function.get("name"):
-            return None
-        index, arguments = piece.get("index"), function.get("arguments")
-        call = self._by_index.get(index) if type(index) is int else None
-        if call is None or call.block is None or call.scan.state == "whole":
-            return None
-        if type(arguments) is not str or not arguments or "}" in arguments:
+    def go_on(self, index: int | None, arguments: str) -> list[Event] | None:
+        """Take a fragment of the arguments of an announced call; None for any other."""
+        call = None if index is None else self._by_index.get(index)
+        if call is None or call.block is None or call.scan.state == "whole" or "}" in arguments:
             return None  # behind the last bracket another call may follow
         call.scan.feed(arguments)
         call.text.append(arguments)

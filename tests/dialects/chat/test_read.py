@@ -6,13 +6,13 @@ import pytest
 
 from gateway.dialects.chat.read import (
     count,
+    fragment_of,
     fragments,
     load,
-    only_fragment,
     read_usage,
+    said,
     token_logprobs,
     usage_of,
-    usual_delta,
     word,
 )
 from gateway.events import Usage
@@ -41,38 +41,62 @@ def chunk(delta: Any, **choice: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, **choice}]}
 
 
-@pytest.mark.parametrize(
-    ("value", "usual"),
-    [
-        pytest.param(chunk({"content": "a"}), True, id="plain"),
-        pytest.param(chunk({"content": "a"}, finish_reason="stop"), False, id="the-end"),
-        pytest.param(chunk({"content": "a"}, logprobs={"content": []}), False, id="logprobs"),
-        pytest.param({"choices": [{"index": 1, "delta": {"content": "a"}}]}, False, id="another-choice"),
-        pytest.param(chunk({"content": "a"}) | {"usage": {"prompt_tokens": 1}}, False, id="usage"),
-        pytest.param(chunk({"content": "a"}) | {"error": "x"}, False, id="error"),
-        pytest.param({"choices": []}, False, id="no-choice"),
-        pytest.param([], False, id="no-object"),
-        pytest.param(chunk(None), False, id="no-delta"),
-    ],
-)
-def test_usual_delta(value: Any, usual: bool) -> None:
-    assert (usual_delta(value) is not None) is usual
+def piece(**members: Any) -> dict[str, Any]:
+    return chunk({"tool_calls": [{"index": 1, "function": {"arguments": "a"}, **members}]})
 
 
 @pytest.mark.parametrize(
-    ("delta", "name"),
+    ("value", "fragment"),
     [
-        ({"content": "a"}, "content"),
-        ({"role": "assistant"}, None),
-        ({"role": "assistant", "content": "a", "tool_calls": None}, "content"),
-        ({"content": None, "reasoning_content": "a"}, "reasoning_content"),
-        ({"content": "a", "reasoning": "b"}, None),
-        ({"content": "", "role": "assistant"}, None),
-        ({}, None),
+        pytest.param(chunk({"content": "a"}), ("content", None, "a"), id="plain"),
+        pytest.param(chunk({"role": "assistant", "content": "a", "tool_calls": None}), ("content", None, "a"),
+                     id="the-rest-is-null"),
+        pytest.param(chunk({"content": None, "reasoning_content": "a"}), ("reasoning_content", None, "a"),
+                     id="reasoning"),
+        pytest.param(piece(), ("arguments", 1, "a"), id="arguments"),
+        pytest.param(chunk({"content": "a"}, finish_reason="stop"), None, id="the-end"),
+        pytest.param(chunk({"content": "a"}, logprobs={"content": []}), None, id="logprobs"),
+        pytest.param({"choices": [{"index": 1, "delta": {"content": "a"}}]}, None, id="another-choice"),
+        pytest.param(chunk({"content": "a"}) | {"usage": {"prompt_tokens": 1}}, None, id="usage"),
+        pytest.param(chunk({"content": "a"}) | {"error": "x"}, None, id="error"),
+        pytest.param({"choices": []}, None, id="no-choice"),
+        pytest.param([], None, id="no-object"),
+        pytest.param(chunk(None), None, id="no-delta"),
+        pytest.param(chunk({}), None, id="nothing-said"),
+        pytest.param(chunk({"content": ["a"]}), None, id="parts"),
+        pytest.param(chunk({"content": "", "role": "assistant"}), None, id="empty"),
+        pytest.param(chunk({"content": "a", "reasoning": "b"}), None, id="two-members"),
+        pytest.param(chunk({"refusal": "a"}), None, id="refusal"),
+        pytest.param(chunk({"tool_calls": []}), None, id="no-piece"),
+        pytest.param(chunk({"tool_calls": {"index": 1}}), None, id="no-list"),
+        pytest.param(chunk({"tool_calls": [7]}), None, id="no-call"),
+        pytest.param(chunk({"tool_calls": [1, 2]}), None, id="two-pieces"),
+        pytest.param(piece(id="a"), None, id="a-new-call"),
+        pytest.param(piece(index=None), None, id="no-index"),
+        pytest.param(piece(function=None), None, id="no-function"),
+        pytest.param(piece(function={"name": "f", "arguments": "a"}), None, id="a-name"),
+        pytest.param(piece(function={"arguments": ""}), None, id="no-arguments"),
+        pytest.param(piece(function={"arguments": {}}), None, id="arguments-as-object"),
+    ],
+)  # fmt: skip
+def test_fragment_of(value: Any, fragment: tuple[str, int | None, str] | None) -> None:
+    assert fragment_of(value) == fragment
+
+
+@pytest.mark.parametrize(
+    ("delta", "expected"),
+    [
+        ({"content": "a"}, [("text", "a")]),
+        ({"content": "a", "reasoning": "b", "refusal": "c"}, [("reasoning", "b"), ("text", "a"), ("refusal", "c")]),
+        ({"reasoning_content": "a", "reasoning": "a"}, [("reasoning", "a")]),
+        ({"reasoning_content": None, "reasoning": [{"text": "a"}]}, [("reasoning", "a")]),
+        ({"content": [{"type": "thinking", "thinking": "a"}, "b"]}, [("reasoning", "a"), ("text", "b")]),
+        ({"content": ""}, []),
+        ({}, []),
     ],
 )
-def test_only_fragment(delta: dict[str, Any], name: str | None) -> None:
-    assert only_fragment(delta) == name
+def test_said(delta: dict[str, Any], expected: Any) -> None:
+    assert said(delta) == expected
 
 
 @pytest.mark.parametrize(
