@@ -65,10 +65,8 @@ def terms_of(exchange: Exchange, requested: object, pause: Callable[[], None]) -
     """Return the terms for a request that names this model. Raises: RequestError."""
     if not isinstance(requested, str) or not requested.strip():
         raise RequestError("`model` is missing; it names the model to use.", param="model", code="model_required")
-    services = exchange.services
-    exchange.apart(lambda: services.models.wait(exchange.key, 2.0))
-    settings = services.settings
-    catalog = services.models.catalog(exchange.key)
+    settings = exchange.services.settings
+    catalog = exchange.catalog()
     named = catalog.named(requested)
     exchange.model = named.model.id
     exchange.knows_model = catalog.known(named.model.id)
@@ -104,7 +102,7 @@ def translate(exchange: Exchange, client: Dialect, turn: Turn, pause: Callable[[
         upstream,
         terms,
         hub,
-        turn.context(translation.context),
+        turn.keeping(translation),
         (services.new_id, services.now),
         exchange.caller.mask.error,
     )
@@ -128,7 +126,7 @@ def respond(exchange: Exchange, translated: Translated) -> Reply:
     first = begin(pieces, exchange)
     bridge.begun = True
     exchange.status = 200
-    stream = Stream(exchange, pieces, first, bridge.keepalive, flow.done)
+    stream = Stream(exchange, pieces, first, bridge.keepalive, flow.done, lambda: bridge.ended)
     headers = [
         ("content-type", "text/event-stream; charset=utf-8"),
         *STREAM_HEADERS,

@@ -51,7 +51,10 @@ class Connection:
         """Send all of it. Raises: OSError; TimeoutError where nothing was taken for `silence` seconds."""
         self._sock.settimeout(silence)
         try:
-            self._sock.sendall(data)
+            # `sendall` asks the kernel for its buffer's size each time; nearly always all is taken at once.
+            sent = self._sock.send(data)
+            if sent < len(data):
+                self._sock.sendall(memoryview(data)[sent:])
         finally:
             self._sock.settimeout(0.0)
 

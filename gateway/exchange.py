@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, MutableMapping
 from typing import Any, TypeVar
 
+from gateway import service_log
 from gateway.access import NOBODY, Caller
 from gateway.client_watch import ClientGone, ClientWatch, Woken
 from gateway.errors import (
@@ -28,6 +29,7 @@ from gateway.errors import (
 from gateway.events import Usage
 from gateway.http1 import Head
 from gateway.metrics import Outcome
+from gateway.models import Catalog
 from gateway.profile import Model
 from gateway.recording.recorder import Recording
 from gateway.services import Services
@@ -38,6 +40,9 @@ T = TypeVar("T")
 
 _TURN_SECS = 0.002
 """How long an exchange may go on before others get their turn, in seconds."""
+
+_LIST_SECS = 2.0
+"""How long an exchange waits for the first list of the upstream's models, in seconds."""
 
 _WAITED_SECS = 0.0005
 """A read that took this long has waited, in seconds: meanwhile others had their turn."""
@@ -120,6 +125,16 @@ class Exchange:
             self.watch.dismiss()
             self.waited += time.monotonic() - began
 
+    def catalog(self) -> Catalog:
+        """Return the models that this client sees; the first to ask waits for the upstream's list.
+
+        Raises: ClientGone, ShuttingDown.
+        """
+        models = self.services.models
+        if not models.asked(self.key):
+            self.apart(lambda: models.wait(self.key, _LIST_SECS))
+        return models.catalog(self.key)
+
     def wait(self, read: Callable[[float], T | None]) -> T | None:
         """Wait for the upstream by `call.head` or `call.read`; None when it is time to say something instead.
 
@@ -200,7 +215,7 @@ class Exchange:
             self.services.metrics.streams(-1)
         now = time.monotonic()
         self.services.metrics.ended(self._outcome(now))
-        self.services.log.info("exchange", extra={"facts": self._facts(now)})
+        service_log.exchange(self.services.log, self._facts(now))
 
     def _outcome(self, now: float) -> Outcome:
         first = None if self._first_byte is None else self._first_byte - self._started
@@ -254,7 +269,10 @@ class Stream:
         first: bytes | None,
         keepalive: Callable[[], bytes],
         done: Callable[[], None],
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`ended` tells whether the piece that came last ends the answer, where that is known before the end."""
+        self._ended = ended
         self._exchange = exchange
         self._pieces = pieces
         self._first = first
@@ -264,6 +282,11 @@ class Stream:
         self._over = False
         self._probing = False
         exchange.streams()
+
+    @property
+    def ended(self) -> bool:
+        """What was returned last is the end of the body: the server may say so at once."""
+        return self._ended()
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -49,7 +49,10 @@ _NOT_RELAYED = _HOP_BY_HOP | frozenset(
     ]
 )
 _NOT_RELAYED_PREFIXES = ("sec-", "x-forwarded-", "proxy-", "access-control-request-")
-_BRIDGED = ("traceparent", "openai-organization", "openai-project")
+_BRIDGED = {
+    f"HTTP_{name.upper().replace('-', '_')}": name for name in ("traceparent", "openai-organization", "openai-project")
+}
+"""By their names in the environment of a WSGI request."""
 
 _NOT_ANSWERED = _HOP_BY_HOP | frozenset(
     [
@@ -93,10 +96,7 @@ def for_bridged(environ: Mapping[str, Any], key: str | None, request_id: str, st
     ]
     if key:
         headers.append(("authorization", f"Bearer {key}"))
-    for name in _BRIDGED:
-        value = environ.get("HTTP_" + name.upper().replace("-", "_"))
-        if value:
-            headers.append((name, value))
+    headers += [(name, environ[key]) for key, name in _BRIDGED.items() if environ.get(key)]
     return headers
 
 

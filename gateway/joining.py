@@ -10,7 +10,6 @@ The live flow (`gateway.bridged`) and the translation of recordings (`gateway.re
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from gateway import tokens
 from gateway.bridge import Bridge
@@ -54,22 +53,24 @@ def bridge(
     upstream: Dialect,
     terms: Terms,
     body: JSON,
-    context: Any,
+    translation: Translation,
     ids: tuple[NewId, Now],
     mask: Callable[[GatewayError], None] | None = None,
 ) -> Bridge:
-    """Return the bridge for the answer to a hub body; `context` is what the client's encoder echoes."""
+    """Return the bridge for the answer to a hub body, which came of this translation."""
     if client.encoder is None or upstream.decoder is None:
         raise TypeError(f"no bridge from {client.name} to {upstream.name}")
     new_id, now = ids
-    encoder = client.encoder(context, new_id, now)
-    return Bridge(upstream.decoder(terms), _filters(body, terms.model, new_id), encoder, mask)
+    encoder = client.encoder(translation.context, new_id, now)
+    filters = _filters(body, terms.model, new_id, translation.input_tokens)
+    return Bridge(upstream.decoder(terms), filters, encoder, mask)
 
 
-def _filters(body: JSON, model: Model, new_id: NewId) -> list[Filter]:
+def _filters(body: JSON, model: Model, new_id: NewId, input_tokens: int | None) -> list[Filter]:
     filters: list[Filter] = [ThinkFilter(opened=model.think_opened_by_template)]
     tools = declared(body.get("tools")) if model.tool_calls_in_text else {}
     if tools:
         filters.append(CallsFilter(tools, new_id))
-    filters.append(UsageFilter(tokens.Estimate(body).count, tokens.estimate))
+    count_input = tokens.Estimate(body).count if input_tokens is None else lambda: input_tokens
+    filters.append(UsageFilter(count_input, tokens.estimate))
     return filters

@@ -116,6 +116,10 @@ class ModelList:
         known = shelf.known if shelf.known is not self._nothing else self._open.known
         return known.catalog(self._overlays())
 
+    def asked(self, key: str | None) -> bool:
+        """Tell whether a first fetch for a client's key has ended, well or not."""
+        return self._shelf(key).asked
+
     def wait(self, key: str | None, seconds: float, *, fresh: bool = False) -> None:
         """Wait for the first fetch, `seconds` at most; with `fresh` also for one that is due."""
         deadline = self._clock() + seconds

@@ -1,6 +1,7 @@
 """What the gateway counts, for Prometheus: kept per process, added up over all of them when it is asked for.
 
-An exchange is counted once, at its end (`Metrics.ended`); nothing is counted per chunk. Every label has a bounded
+An exchange is counted once, at its end (`Metrics.ended`); nothing is counted per chunk. What has ended waits to be
+counted with others, for a second at most: one by one that costs twice as much. Every label has a bounded
 set of values: ports, dialects, statuses, ends, kinds of fault, and names of models that the upstream's list or
 models.json knows, of which only the first hundred get a label of their own. Nothing that a client writes freely,
 and no key, ever becomes one.
@@ -15,9 +16,8 @@ import os
 import struct
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -34,6 +34,9 @@ _OVERHEADS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 _MODELS = 100
 """Names of models that become labels, in each process."""
+
+_TOGETHER = 64
+"""Exchanges that are counted together at most: a worker that is killed takes fewer of them along."""
 
 _OTHER = "other"
 
@@ -52,8 +55,7 @@ def dialect_of(path: str) -> str:
     return _OTHER
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One exchange at its end; times in seconds."""
 
     port: str
@@ -116,11 +118,25 @@ class Metrics:
         self._streams = Gauge("gateway_open_streams", "Streams under way.", **live)
         self._connections = Gauge("gateway_connections", "Connections of clients, idle ones too.", **live)
         self._greenlets = Gauge("gateway_greenlets", "Greenlets of connections and of background work.", **live)
+        self._waiting: list[Outcome] = []
+        self._open = 0
         self._models: set[str] = set()
         self._children: dict[tuple[Any, ...], Any] = {}
 
     def ended(self, outcome: Outcome) -> None:
-        """Count an exchange."""
+        """Take an exchange that has ended; it is counted by the next `flush`."""
+        self._waiting.append(outcome)
+        if len(self._waiting) >= _TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count what has ended."""
+        waiting, self._waiting = self._waiting, []
+        for outcome in waiting:
+            self._count(outcome)
+        self._streams.set(self._open)
+
+    def _count(self, outcome: Outcome) -> None:
         dialect = dialect_of(outcome.path)
         self._child(self._requests, outcome.port, dialect, str(outcome.status), outcome.end).inc()
         self._child(self._duration, dialect).observe(outcome.duration)
@@ -143,19 +159,21 @@ class Metrics:
 
     def streams(self, change: int) -> None:
         """Count a stream that begins (1) or ends (-1)."""
-        self._streams.inc(change)
+        self._open += change
 
     def stored(self, kept: bool) -> None:
         """Count a response that was to be stored."""
         self._child(self._stored, "kept" if kept else "lost").inc()
 
     def worker(self, connections: int, greenlets: int) -> None:
-        """Set what a worker holds now."""
+        """Set what a worker holds now, and count what has ended; called each second."""
+        self.flush()
         self._connections.set(connections)
         self._greenlets.set(greenlets)
 
     def render(self, breaker: dict[str, Any], lost_records: int = 0) -> bytes:
         """Return the text of a scrape; breaker and recorder are shared by all processes and told as they are now."""
+        self.flush()
         text = self._collected()
         lines = [
             "# HELP gateway_breaker_open Circuits that are open: the upstream's (0 or 1), and how many of models.",

@@ -15,11 +15,15 @@ from gateway.errors import RequestError
 _SLASHES = re.compile(r"/{2,}")
 _V1 = re.compile(r"^(?:/v1)+(?=/|$)")
 _BARE = re.compile(r"^/(?:chat/completions|completions|responses|messages|models|embeddings)(?=/|$)")
+_RIGHT = frozenset(["/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/models"])
+"""What nearly all clients ask for, spelled as it is to be."""
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def normalise(path: str) -> str:
     """Return the one spelling of a decoded path. Raises: RequestError for dot segments and control characters."""
+    if path in _RIGHT:
+        return path
     _check(path)
     path = _SLASHES.sub("/", path).rstrip("/") or "/"
     if _BARE.match(path):

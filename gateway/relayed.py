@@ -37,9 +37,7 @@ def chat_body(exchange: Exchange, raw: bytes) -> bytes:
     requested = body.get("model")
     model_id = requested
     if isinstance(requested, str) and requested:
-        models = exchange.services.models
-        exchange.apart(lambda: models.wait(exchange.key, 2.0))
-        catalog = models.catalog(exchange.key)
+        catalog = exchange.catalog()
         model_id = catalog.resolve(requested).id
         exchange.model = model_id
         exchange.knows_model = catalog.known(requested)
@@ -55,9 +53,7 @@ def responses_body(exchange: Exchange, raw: bytes) -> bytes:
     requested = body.get("model")
     if not isinstance(requested, str) or not requested:
         return _edited(raw, relay_edits(body, None))
-    models = exchange.services.models
-    exchange.apart(lambda: models.wait(exchange.key, 2.0))
-    catalog = models.catalog(exchange.key)
+    catalog = exchange.catalog()
     named = catalog.named(requested)
     exchange.model = named.model.id
     exchange.knows_model = catalog.known(named.model.id)

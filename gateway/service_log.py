@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +23,7 @@ LOGGER = "gateway"
 
 def configure(level: str) -> None:
     """Set up logging for this process; `level` as in the settings. May be called again."""
+    global _standard_error
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _Formatter(
@@ -33,6 +36,10 @@ def configure(level: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(LOGGER).setLevel(level.upper())
     logging.captureWarnings(True)
+    try:
+        _standard_error = sys.stderr.fileno()
+    except OSError:
+        _standard_error = None
     # What no line shows is not looked up (Python's logging HOWTO, "Optimization"); there is a line for each exchange.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -45,9 +52,32 @@ class _Formatter(JsonFormatter):
         facts = record.__dict__.get("facts")
         if facts is None:
             return super().format(record)
-        now = datetime.fromtimestamp(record.created, UTC).isoformat()
-        line = {"level": record.levelname, "logger": record.name, "message": record.getMessage(), **facts}
-        return _dump({**line, "timestamp": now})
+        return _line(record.levelname, record.name, record.getMessage(), record.created, facts)
+
+
+def exchange(log: logging.Logger, facts: dict[str, Any]) -> None:
+    """Write the line of one exchange: the same as `log.info` would, but for a quarter of what that costs."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    if _standard_error is not None:
+        line = _line("INFO", log.name, "exchange", time.time(), facts)
+        try:
+            left = memoryview(line.encode("utf-8", "replace") + b"\n")
+            while left:
+                left = left[os.write(_standard_error, left) :]
+            return
+        except OSError:
+            pass  # let `logging` deal with it
+    log.info("exchange", extra={"facts": facts})
+
+
+_standard_error: int | None = None
+"""Descriptor of the file that lines go to; None before the log is set up, and where it is no file."""
+
+
+def _line(level: str, logger: str, message: str, created: float, facts: dict[str, Any]) -> str:
+    now = datetime.fromtimestamp(created, UTC).isoformat()
+    return _dump({"level": level, "logger": logger, "message": message, **facts, "timestamp": now})
 
 
 def _dump(record: Any, **options: Any) -> str:

@@ -10,7 +10,7 @@ would stop every other stream of the worker. The table is loaded at the first co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cache
 from math import ceil
 from typing import Any
@@ -86,56 +86,49 @@ def estimate(text: str) -> int:
 
 def count_chat(body: JSON, pause: Callable[[], None] | None = None) -> int:
     """Return the tokens of the prompt that a Chat body makes: messages, calls, reasoning, tools, images, schema."""
-    fixed = 0
-
-    def texts() -> Iterator[str]:
-        nonlocal fixed
-        for piece in prompt(body):
-            if isinstance(piece, str):
-                yield piece
-            else:
-                fixed += piece
-
-    return count_many(texts(), pause) + fixed
+    texts, fixed = prompt(body)
+    return count_many(texts, pause) + fixed
 
 
 def estimate_chat(body: JSON) -> int:
     """Return about what `count_chat` returns, in bounded time."""
-    pieces = list(prompt(body))
-    fixed = sum(piece for piece in pieces if isinstance(piece, int))
-    return estimate("\n".join(piece for piece in pieces if isinstance(piece, str))) + fixed
+    texts, fixed = prompt(body)
+    return estimate("\n".join(texts)) + fixed
 
 
-def prompt(body: JSON) -> Iterator[str | int]:
-    """Yield what the prompt of a Chat body is made of: texts, and the tokens of what is no text.
+def prompt(body: JSON) -> tuple[list[str], int]:
+    """Return the texts of which the prompt of a Chat body is made, and the tokens of what is no text.
 
     Members of other shapes than Chat's count nothing.
     """
+    texts: list[str] = []
+    fixed = 0
     for message in _objects(body.get("messages")):
-        yield PER_MESSAGE
-        yield from message_pieces(message)
+        fixed += PER_MESSAGE + add_texts(message, texts)
     for tool in _objects(body.get("tools")):
-        yield PER_CALL
-        yield dump(tool.get("function") or tool.get("custom") or tool).decode()
+        fixed += PER_CALL
+        texts.append(dump(tool.get("function") or tool.get("custom") or tool).decode())
     form = body.get("response_format")
     if isinstance(form, dict) and form.get("json_schema"):
-        yield dump(form["json_schema"]).decode()
+        texts.append(dump(form["json_schema"]).decode())
+    return texts, fixed
 
 
-def message_pieces(message: JSON) -> Iterator[str | int]:
-    """Yield the texts of one Chat message, and the tokens of its images and files."""
+def add_texts(message: JSON, texts: list[str]) -> int:
+    """Add the texts of a Chat message to others; return the tokens of its images and files."""
+    fixed = 0
     for key in ("reasoning_content", "content", "refusal"):
         value = message.get(key)
-        if isinstance(value, str):
-            yield value
-        elif value is not None:
-            for part in _objects(value):
-                yield from _part(part)
+        if type(value) is str:
+            texts.append(value)
+        elif value:
+            fixed += sum(_add_part(part, texts) for part in _objects(value))
     for call in _objects(message.get("tool_calls")):
-        yield PER_CALL
+        fixed += PER_CALL
         spelled = call.get("function") or call.get("custom")
         if isinstance(spelled, dict):
-            yield from (spelled[key] for key in ("name", "arguments", "input") if isinstance(spelled.get(key), str))
+            texts += [spelled[key] for key in ("name", "arguments", "input") if isinstance(spelled.get(key), str)]
+    return fixed
 
 
 def image_tokens(image: JSON) -> int:
@@ -152,21 +145,19 @@ def image_tokens(image: JSON) -> int:
     return max(IMAGE, min(_IMAGE_MOST, round(width * scale * height * scale / _PIXELS_A_TOKEN)))
 
 
-def _part(part: JSON) -> Iterator[str | int]:
+def _add_part(part: JSON, texts: list[str]) -> int:
     match part:
         case {"type": "image_url", "image_url": dict(image)}:
-            yield image_tokens(image)
+            return image_tokens(image)
         case {"type": "file", "file": {"file_data": str(data)}}:
-            yield max(IMAGE, len(data) // _FILE_CHARS_A_TOKEN)
+            return max(IMAGE, len(data) // _FILE_CHARS_A_TOKEN)
         case {"text": str(text)} | {"refusal": str(text)}:
-            yield text
-        case _:
-            pass
+            texts.append(text)
+    return 0
 
 
-def _objects(value: Any) -> Iterator[JSON]:
-    if isinstance(value, list):
-        yield from (entry for entry in value if isinstance(entry, dict))
+def _objects(value: Any) -> list[JSON]:
+    return [entry for entry in value if isinstance(entry, dict)] if type(value) is list else []
 
 
 class _Counter:
@@ -199,22 +190,12 @@ class Estimate:
     """The tokens of a prompt, counted only when somebody asks; keeps a sample of it and not the prompt."""
 
     def __init__(self, body: JSON) -> None:
-        self._fixed = 0
-        texts: list[str] = []
-        for piece in prompt(body):
-            if isinstance(piece, str):
-                texts.append(piece)
-            else:
-                self._fixed += piece
+        texts, self._fixed = prompt(body)
         self._size = sum(map(len, texts))
         if self._size > SAMPLE:
             share = SAMPLE / self._size
             texts = [text[: ceil(len(text) * share)] for text in texts]
         self._sample = texts
-
-    def rough(self) -> int:
-        """Return a figure from the size alone, at once; on the high side."""
-        return self._fixed + self._size * 2 // 7
 
     def count(self) -> int:
         """Return the estimate of `count_chat`, in bounded time."""

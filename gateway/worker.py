@@ -102,6 +102,7 @@ class Worker(GeventWorker):
         for server in servers:
             server.close()
         self._drain(pool)
+        self.app.metrics.flush()
 
     def _serve(self, sock: Any, pool: Pool) -> StreamServer:
         sock.setblocking(1)
@@ -198,9 +199,10 @@ class Worker(GeventWorker):
         return self.alive and not response.should_close()
 
     def _write(self, answer: Any, response: Any) -> None:
+        can_tell = hasattr(answer, "ended")
         try:
             for data in answer:
-                response.write(data)
+                response.write(data, ends=can_tell and answer.ended)
             response.close()
         finally:
             if hasattr(answer, "close"):
@@ -232,6 +234,7 @@ class Answer(wsgi.Response):
         super().__init__(req, sock, cfg)
         self.headers_sent = False
         self._head = b""
+        self._ended = False
 
     def process_headers(self, headers: Headers) -> None:
         """Take the headers of an answer. Raises: ValueError, where one would break out of its line."""
@@ -258,20 +261,21 @@ class Answer(wsgi.Response):
         ]
         self._head = "\r\n".join([*lines, "", ""]).encode("latin-1")
 
-    def write(self, arg: bytes) -> None:
-        """Write one piece of the body; an empty one sends the head alone."""
+    def write(self, arg: bytes, *, ends: bool = False) -> None:
+        """Write one piece of the body; an empty one sends the head alone. `ends`: no other follows."""
         if self.chunked and arg:
             self.send_headers()
             self.sent += len(arg)
-            self._send(b"%x\r\n%b\r\n" % (len(arg), arg))
+            self._ended = ends
+            self._send(b"%x\r\n%b\r\n%b" % (len(arg), arg, _LAST_CHUNK if ends else b""))
         else:
             super().write(arg)
             self._send(b"")
 
     def close(self) -> None:
-        """End the body."""
+        """End the body, if its last piece has not done so."""
         self.send_headers()
-        self._send(b"0\r\n\r\n" if self.chunked else b"")
+        self._send(_LAST_CHUNK if self.chunked and not self._ended else b"")
 
     def _emit_body(self, data: bytes) -> None:
         self._send(data)
@@ -287,6 +291,7 @@ class Answer(wsgi.Response):
                 self.sock.sendall(memoryview(data)[sent:])
 
 
+_LAST_CHUNK = b"0\r\n\r\n"
 _FORBIDDEN = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 _TOKEN = re.compile(r"[0-9A-Za-z!#$%&'*+.^_`|~-]+")
 

@@ -33,4 +33,4 @@ def test_what_is_no_dialect_of_that_side_is_refused() -> None:
         joining.speller(MESSAGES, {})
     for client, upstream in ((Dialect("none", CHAT.encode_error), CHAT), (CHAT, MESSAGES)):
         with pytest.raises(TypeError, match="no bridge"):
-            joining.bridge(client, upstream, TERMS, {}, None, IDS)
+            joining.bridge(client, upstream, TERMS, {}, Translation({}, None), IDS)

@@ -202,8 +202,7 @@ def test_estimate_kept_as_a_sample(copies: int) -> None:
     body: JSON = {"messages": [{"role": "user", "content": PROSE}] * copies + [{"role": "user", "content": [IMAGE]}]}
     kept = tokens.Estimate(body)
     assert kept.count() == pytest.approx(tokens.count_chat(body), rel=0.1)
-    assert kept.count() * 0.9 < kept.rough() < kept.count() * 2
 
 
 def test_estimate_of_nothing() -> None:
-    assert (tokens.Estimate({}).count(), tokens.Estimate({}).rough()) == (0, 0)
+    assert tokens.Estimate({}).count() == 0

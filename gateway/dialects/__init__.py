@@ -39,6 +39,8 @@ class Translation:
     body: JSON
     context: Any
     dropped: tuple[str, ...] = ()
+    input_tokens: int | None = None
+    """An estimate of the prompt's tokens, where the answer begins with one."""
 
 
 class Decoder(Protocol):

@@ -243,6 +243,11 @@ class RecordedBody:
         self._recording = recording
         self._exhausted = False
 
+    @property
+    def ended(self) -> bool:
+        """What was returned last is the end of the body."""
+        return bool(getattr(self._body, "ended", False))
+
     def __iter__(self) -> Iterator[bytes]:
         return self
 

@@ -225,8 +225,8 @@ class _Anew:
         found += self._dropped((*translation.dropped, *self._upstream.unsent(hub)))
         numbers = itertools.count(1)
         ids = (lambda prefix: f"{prefix}{next(numbers)}", lambda: 0)
-        context = _told_of_store(translation.context, self._exchange.answer)
-        bridge = joining.bridge(self._client, self._upstream, terms, hub, context, ids)
+        told = replace(translation, context=_told_of_store(translation.context, self._exchange.answer))
+        bridge = joining.bridge(self._client, self._upstream, terms, hub, told, ids)
         last = self._exchange.attempts[-1]
         return found + compare_answers(self._exchange, self._answer(bridge, last))
 

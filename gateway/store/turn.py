@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects import NewId
+from gateway.dialects import NewId, Translation
 from gateway.dialects.responses.context import Context
 from gateway.errors import RequestError
 from gateway.exchange import Exchange
@@ -53,9 +53,11 @@ class Turn:
     keep: _Keep | None = None
     """What keeps its answer."""
 
-    def context(self, context: Any) -> Any:
-        """Return the context of the answer's encoder: it tells that the answer is kept, and has it kept."""
-        return context if self.keep is None else self.keep.context(context, self.body.get("input"))
+    def keeping(self, translation: Translation) -> Translation:
+        """Return the translation of the request; its context tells that the answer is kept, and has it kept."""
+        if self.keep is None:
+            return translation
+        return replace(translation, context=self.keep.context(translation.context, self.body.get("input")))
 
 
 def open_turn(exchange: Exchange, body: JSON, *, keeps: bool) -> Turn:

@@ -197,7 +197,7 @@ class Decoder:
 
     def _choice(self, choice: JSON, events: list[Event]) -> None:
         delta = self._delta(choice)
-        if delta is None:
+        if delta is None or not (delta or choice.get("logprobs")):
             return
         fragments = said(delta)
         pieces = self._pieces(delta)

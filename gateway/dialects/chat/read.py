@@ -118,7 +118,7 @@ _MOST = 1 << 53
 
 def count(value: Any) -> int | None:
     """Return a whole number from 0, else None."""
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < _MOST else None
 
@@ -151,10 +151,9 @@ def fragments(value: Any, kind: Kind) -> list[tuple[Kind, str]]:
 
 def usage_of(chunk: JSON, choice: JSON | None = None) -> JSON | None:
     """Return the usage object, where it says anything: beside the choices, in one (Moonshot), or in `x_groq`."""
-    places = (chunk, choice, chunk.get("x_groq"))
-    for place in places:
-        usage = place.get("usage") if isinstance(place, dict) else None
-        if isinstance(usage, dict) and any(count(usage.get(name)) for name in _INPUT + _OUTPUT):
+    for place in (chunk, choice, chunk.get("x_groq")):
+        usage = place.get("usage") if type(place) is dict else None
+        if type(usage) is dict and any(count(usage.get(name)) for name in _INPUT + _OUTPUT):
             return usage
     return None
 
@@ -189,7 +188,11 @@ def _detail(usage: JSON, names: tuple[str, ...], member: str) -> int | None:
 
 
 def _first(usage: JSON, names: tuple[str, ...]) -> int | None:
-    return next((n for n in (count(usage.get(name)) for name in names) if n is not None), None)
+    for name in names:
+        value = count(usage.get(name))
+        if value is not None:
+            return value
+    return None
 
 
 def token_logprobs(choice: JSON, kind: str) -> list[Any]:

@@ -90,7 +90,8 @@ def to_chat(body: JSON, terms: Terms) -> Translation:
     if stream is not None:
         hub["stream"] = stream
     context = MessagesContext(requested, input_tokens, _renamed(offered))
-    return Translation(hub, context, (*intake.dropped, *notes, *offered.dropped, *_dropped(body)))
+    dropped = (*intake.dropped, *notes, *offered.dropped, *_dropped(body))
+    return Translation(hub, context, dropped, input_tokens)
 
 
 def _refuse_thread(body: JSON) -> None:
@@ -123,8 +124,10 @@ def _messages(body: JSON, intake: Intake, limits: Limits) -> list[JSON]:
     messages = turns(given, intake)
     if not messages:
         raise shape.fault("messages", "`messages` holds nothing to answer.")
-    size = sum(_bytes(piece) for m in messages for piece in tokens.message_pieces(m) if isinstance(piece, str))
-    if size > limits.max_text_bytes:
+    texts: list[str] = []
+    for message in messages:
+        tokens.add_texts(message, texts)
+    if sum(map(_bytes, texts)) > limits.max_text_bytes:
         raise TooLarge(
             f"The text of the messages is longer than {limits.max_text_bytes} bytes (MAX_TEXT_BYTES), "
             "not counting images.",

@@ -15,7 +15,9 @@ Reference: `ResponseCreateParams` of the OpenAI API.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 from gateway.dialects import shape
 from gateway.errors import RequestError, UnsupportedFeature
@@ -71,11 +73,13 @@ def _unsupported(field: str, message: str) -> UnsupportedFeature:
 
 def plain(body: JSON, dropped: list[str]) -> JSON:
     """Return the Chat members for all fields but the structured ones; list what is left out."""
-    _check(body)
     members: JSON = {}
     for field, value in body.items():
         if value is None:
             continue
+        check = _CHECKS.get(field)
+        if check is not None:
+            check(body, field)
         fate = FATES.get(field, "copied")
         if fate == "copied":
             members[field] = value
@@ -106,61 +110,78 @@ def included(body: JSON) -> list[str]:
 
 def token_limit(body: JSON) -> int | None:
     """Return the limit of the answer's tokens, also under Chat's names: LobeChat sends `max_tokens`."""
-    given = [shape.integer(body, name, 1) for name in ("max_output_tokens", "max_completion_tokens", "max_tokens")]
-    return next((value for value in given if value is not None), None)
+    limits = [shape.integer(body, name, 1) for name in _LIMITS if body.get(name) is not None]
+    return limits[0] if limits else None
 
 
-def _check(body: JSON) -> None:
-    """Check the fields that are echoed or copied as they are."""
-    for field in ("user", "service_tier", "prompt_cache_key", "safety_identifier", "truncation", "reasoning_effort"):
-        shape.optional_text(body, field)
-    shape.optional_text(body, "verbosity")
-    shape.boolean(body, "store")
-    shape.integer(body, "seed")
-    shape.integer(body, "max_tool_calls", 1)
-    shape.mapping(body, "logit_bias")
-    shape.mapping(body, "stream_options")
-    shape.mapping(body, "response_format")
-    if body.get("truncation") not in (None, "auto", "disabled"):
-        raise shape.fault("truncation", "`truncation` must be `auto` or `disabled`.")
-    _check_stop(body.get("stop"))
-    _check_metadata(shape.mapping(body, "metadata") or {})
+def _check_truncation(body: JSON, field: str) -> None:
+    if shape.optional_text(body, field) not in (None, "auto", "disabled"):
+        raise shape.fault(field, f"`{field}` must be `auto` or `disabled`.")
 
 
-def _check_stop(stop: Any) -> None:
-    if stop is None or isinstance(stop, str):
-        return
-    if not isinstance(stop, list) or not all(isinstance(word, str) for word in stop):
-        raise shape.wrong("stop", "a string or a list of strings", stop)
+def _check_stop(body: JSON, field: str) -> None:
+    stop = body[field]
+    if not isinstance(stop, str | list) or not all(isinstance(word, str) for word in stop):
+        raise shape.wrong(field, "a string or a list of strings", stop)
 
 
-def _check_metadata(metadata: JSON) -> None:
+def _check_metadata(body: JSON, field: str) -> None:
+    metadata = shape.mapping(body, field) or {}
     if len(metadata) > 16:
-        raise shape.fault("metadata", f"`metadata` has {len(metadata)} keys; at most 16 are allowed.")
+        raise shape.fault(field, f"`{field}` has {len(metadata)} keys; at most 16 are allowed.")
     for key, value in metadata.items():
         if not isinstance(value, str):
-            raise shape.wrong(
-                "metadata", f"an object of strings; the value of {shape.shown(key)} must be a string", value
-            )
+            wanted = f"an object of strings; the value of {shape.shown(key)} must be a string"
+            raise shape.wrong(field, wanted, value)
+
+
+_CHECKS: dict[str, Callable[[JSON, str], object]] = {
+    **dict.fromkeys(
+        ("user", "service_tier", "prompt_cache_key", "safety_identifier", "reasoning_effort", "verbosity"),
+        shape.optional_text,
+    ),
+    **dict.fromkeys(("logit_bias", "stream_options", "response_format"), shape.mapping),
+    "truncation": _check_truncation,
+    "store": shape.boolean,
+    "seed": shape.integer,
+    "max_tool_calls": partial(shape.integer, low=1),
+    "stop": _check_stop,
+    "metadata": _check_metadata,
+}
+"""Checks of the fields that are echoed or copied as they are."""
+
+_NUMBERS: dict[str, tuple[float | None, float | None]] = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "presence_penalty": (None, None),
+    "frequency_penalty": (None, None),
+}
+"""Sampling values with their bounds."""
+
+_LIMITS = ("max_output_tokens", "max_completion_tokens", "max_tokens")
 
 
 def _sampling(body: JSON) -> JSON:
     logprobs = shape.integer(body, "top_logprobs", 0, 20)
     wanted = shape.boolean(body, "logprobs") or bool(logprobs) or "message.output_text.logprobs" in included(body)
-    members = {
-        "max_tokens": token_limit(body),
-        "temperature": shape.number(body, "temperature", 0, 2),
-        "top_p": shape.number(body, "top_p", 0, 1),
-        "presence_penalty": shape.number(body, "presence_penalty"),
-        "frequency_penalty": shape.number(body, "frequency_penalty"),
-        "logprobs": True if wanted else None,
-        "top_logprobs": logprobs or None,
-    }
-    return {name: value for name, value in members.items() if value is not None}
+    members: JSON = {}
+    limit = token_limit(body)
+    if limit is not None:
+        members["max_tokens"] = limit
+    for name, bounds in _NUMBERS.items():
+        if body.get(name) is not None:
+            members[name] = shape.number(body, name, *bounds)
+    if wanted:
+        members["logprobs"] = True
+    if logprobs:
+        members["top_logprobs"] = logprobs
+    return members
 
 
 def _reasoning(body: JSON, dropped: list[str]) -> JSON:
-    reasoning = shape.mapping(body, "reasoning") or {}
+    reasoning = shape.mapping(body, "reasoning")
+    if reasoning is None:
+        return {}
     effort = shape.optional_text(reasoning, "effort", "reasoning")
     for member in ("summary", "generate_summary", "context", "mode"):
         shape.optional_text(reasoning, member, "reasoning")
@@ -170,8 +191,10 @@ def _reasoning(body: JSON, dropped: list[str]) -> JSON:
 
 
 def _text(body: JSON) -> JSON:
-    text = shape.mapping(body, "text") or {}
+    text = shape.mapping(body, "text")
     members: JSON = {}
+    if text is None:
+        return members
     verbosity = shape.optional_text(text, "verbosity", "text")
     if verbosity is not None:
         members["verbosity"] = verbosity
