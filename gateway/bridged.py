@@ -189,39 +189,33 @@ class _Flow:
         """Translate the body as it arrives, or as a whole where the upstream answers with one JSON object."""
         if (head.get("content-encoding") or "identity").strip().lower() != "identity":
             raise UpstreamProtocol("The upstream sent a compressed answer although none was asked for.")
-        bridge = self._bridge
-        body = self._exchange.body(call)
-        for data in body:
-            if data is None:
-                yield None
-                continue
-            start = data.lstrip()[:1]
-            if start == b"{":
-                yield from self._whole(data, body)
-                return
-            if start in (b"<", b"["):
-                raise UpstreamProtocol("The upstream answered with something that is neither JSON nor a stream.")
-            yield bridge.feed(data)
-            if start:
-                break
-        self._permit.answering()
-        yield from self._streamed(call, body)
-
-    def _streamed(self, call: Call, body: Iterator[bytes | None]) -> Pieces:
-        bridge = self._bridge
+        bridge, wait, read = self._bridge, self._exchange.wait, call.read
+        start = b""
+        begun = False
         size = 0
-        for data in body:
+        while (data := wait(read)) != b"":
             if data is None:
                 yield None
                 continue
+            if not begun:
+                start = data.lstrip()[:1]
+                if start == b"{":
+                    yield from self._whole(data, self._exchange.body(call))
+                    return
+                if start in (b"<", b"["):
+                    raise UpstreamProtocol("The upstream answered with something that is neither JSON nor a stream.")
             size += len(data)
             if size > STREAM_LIMIT:
                 raise UpstreamProtocol(f"The upstream's answer is larger than {STREAM_LIMIT} bytes.")
-            yield bridge.feed(data)
+            piece = bridge.feed(data)
+            if start and not begun:
+                begun = True
+                self._permit.answering()
+            yield piece
             if bridge.ended:
                 # The last bytes of the framing follow at once; with them the connection can be used again.
                 with suppress(GatewayError):
-                    call.read(0.005)
+                    read(0.005)
                 return
         yield bridge.finish()
 

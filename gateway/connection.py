@@ -42,6 +42,7 @@ class Connection:
         self._drained = self._tells_all
         self._hub = gevent.get_hub()
         self._readable = self._hub.loop.io(sock.fileno(), _READABLE)
+        self._watches = False
         self._waiting: greenlet | None = None
         self._ends = math.inf
         self._clock: Any = None
@@ -63,13 +64,13 @@ class Connection:
 
         `ends` is a time of the monotonic clock. Raises: OSError.
         """
-        if self._drained and not self._wait(ends, self._readable):
+        if self._drained and not self._wait_readable(ends):
             return None
         while True:
             try:
                 data = self._sock.recv(READ_SIZE)
             except (BlockingIOError, ssl.SSLWantReadError):
-                if not self._wait(ends, self._readable):
+                if not self._wait_readable(ends):
                     return None
             except ssl.SSLWantWriteError:
                 if not self._wait_writable(ends):
@@ -91,26 +92,46 @@ class Connection:
         self._readable.close()
         self._sock.close()
 
-    def _wait(self, ends: float, watcher: Any) -> bool:
-        """Wait until the watcher sees something; tell whether it did before the time was over."""
-        if ends < self._rings:
-            self._set_clock(ends)
-        self._ends = ends
-        waiting = self._waiting = gevent.getcurrent()
-        watcher.start(waiting.switch, True)
-        try:
-            return bool(self._hub.switch())
-        finally:
-            watcher.stop()
-            self._waiting = None
+    def _wait_readable(self, ends: float) -> bool:
+        """Wait until there is something to read; tell whether there was before the time was over."""
+        if not self._watches:
+            self._watches = True
+            self._readable.start(self._on_readable)
+        return self._wait(ends)
+
+    def _on_readable(self) -> None:
+        """Run in the event loop. What comes while nobody waits is left for the next wait to find."""
+        waiting = self._waiting
+        if waiting is not None:
+            waiting.switch(True)
+        else:
+            self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        self._watches = False
+        self._readable.stop()
 
     def _wait_writable(self, ends: float) -> bool:
         """TLS changes its keys, and the upstream takes nothing at the moment."""
+        self._stop_watching()
         watcher = self._hub.loop.io(self._sock.fileno(), _WRITABLE)
+        watcher.start(gevent.getcurrent().switch, True)
         try:
-            return self._wait(ends, watcher)
+            return self._wait(ends)
         finally:
+            watcher.stop()
             watcher.close()
+
+    def _wait(self, ends: float) -> bool:
+        """Wait for what switches back here; False where the time is over."""
+        if ends < self._rings:
+            self._set_clock(ends)
+        self._ends = ends
+        self._waiting = gevent.getcurrent()
+        try:
+            return bool(self._hub.switch())
+        finally:
+            self._waiting = None
 
     def _set_clock(self, rings: float) -> None:
         self._stop_clock()

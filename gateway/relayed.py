@@ -132,8 +132,9 @@ class _Relay:
         call = self._call
         if call is None:
             return
+        wait, read = exchange.wait, call.read
         try:
-            for data in exchange.body(call):
+            while (data := wait(read)) != b"":
                 if data:
                     self._permit.answering()
                     self._tail = (self._tail + data)[-4:] if len(data) < 4 else data[-4:]

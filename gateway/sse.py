@@ -112,8 +112,10 @@ def _plain_frames(data: bytes) -> list[Frame] | None:
     """Return the frames of bytes that hold whole ones of a data line each and nothing else, as servers send them."""
     if not data.startswith(_DATA) or not data.endswith(b"\n\n"):
         return None
-    lines = data[len(_DATA) : -2].split(_BETWEEN)
-    if data.count(b"\n") != 2 * len(lines):
+    ends = data.count(b"\n")
+    data = data[len(_DATA) : -2]
+    lines = [data] if ends == 2 else data.split(_BETWEEN)
+    if ends != 2 * len(lines):
         return None
     # There is a frame for each delta of an answer, so it is made the shortest way.
     return list(map(_make_frame, zip(repeat(None), lines)))
