@@ -12,7 +12,7 @@ CLIENTS := .clients
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run demo test lint types unit clients docs record-fixtures golden-case bench bench-quick fuzz soak lock audit clean
+.PHONY: run demo test lint types unit clients docs record-fixtures golden-case bench bench-quick fuzz soak hostile lock audit clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python openai_proxy.py $(ARGS)
@@ -107,6 +107,10 @@ fuzz: $(VENV)/.development
 # The real gateway under mixed load, faults and clients that leave; prints what grew
 soak: $(VENV)/.development
 	$(BIN)/python -m tests.soak --seconds $(or $(SECS),600)
+
+# How long others wait while 1,000 slow clients, bombs and floods are at work; the same requests before and meanwhile
+hostile: $(VENV)/.development
+	$(BIN)/python -m tests.hostile $(ARGS)
 
 # What the image installs: requirements.txt and all it brings along, each file by its hash. Run it after a change there.
 lock: $(VENV)/.development

@@ -26,7 +26,7 @@ class Plan:
 def main() -> int:
     """Measure, print the tables and, if asked, write them; the exit code tells whether a floor was missed."""
     options = _parse()
-    plan = Plan(1, 0.3, 1.0) if options.quick else Plan(options.rounds, 0.4, 1.5)
+    plan = Plan(1, 0.3, 1.0) if options.quick else Plan(1 if options.soak else options.rounds, 0.4, 1.5)
     workloads = soak(options.soak) if options.soak else all_workloads()
     if options.only:
         workloads = [one for one in workloads if one.key in options.only]

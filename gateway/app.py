@@ -39,36 +39,11 @@ Guard = Callable[[Environ], GatewayError | None]
 """Returns what to answer a request that is not served, None for any other."""
 
 
-def build(
-    settings: Settings,
-    *,
-    breaker: Breaker,
-    drain: Drain,
-    access: Access,
-    counts: Metrics | None = None,
-    recorder: Recorder | None = None,
-    transport: Transport | None = None,
-    models: ModelList | None = None,
-    store: GuardedStore | None = None,
-) -> Gateway:
-    """Return the application, made before the fork; what it counts with is loaded now and shared by all workers.
-
-    `transport` and `models` are given in tests, which have no upstream.
-    """
+def build(services: Services) -> Gateway:
+    """Return the application, made before the fork; what it counts with is loaded now and shared by all workers."""
     tokens.load()
-    services = services_of(
-        settings,
-        breaker=breaker,
-        drain=drain,
-        access=access,
-        counts=counts,
-        recorder=recorder,
-        transport=transport,
-        models=models,
-        store=store,
-    )
     ports = {surface: Port.of(services, surface) for surface in ("chat", "responses")}
-    return Gateway(services, ports, guard.refuse_strangers if settings.guarded else None)
+    return Gateway(services, ports, guard.refuse_strangers if services.settings.guarded else None)
 
 
 def services_of(
@@ -83,7 +58,7 @@ def services_of(
     models: ModelList | None = None,
     store: GuardedStore | None = None,
 ) -> Services:
-    """Return what all exchanges share."""
+    """Return what all exchanges share. `transport` and `models` are given in tests, which have no upstream."""
     if transport is None:
         timeouts = Timeouts(settings.backend_connect_timeout_secs, settings.backend_timeout_secs)
         transport = HttpTransport(settings.backend_origin, timeouts, trust_env=settings.trust_env)

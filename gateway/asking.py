@@ -98,6 +98,8 @@ def explain_missing_model(error: UpstreamStatus, near: Sequence[str]) -> Upstrea
     if error.status == 404 and error.code in (None, "404"):
         error.code = "model_not_found"
         error.param = "model"
+        if not error.message.endswith((".", "!", "?")):
+            error.message += "."
         if near:
             error.message += f"{NEAREST} {', '.join(near)}."
     return error

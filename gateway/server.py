@@ -132,7 +132,7 @@ def _gateway(
     drain: Drain,
     metrics: Metrics,
 ) -> Serving:
-    from gateway.app import build  # the whole gateway, which --help and wrong settings need not load
+    from gateway.app import build, services_of  # the whole gateway, which --help and wrong settings need not load
     from gateway.recording.recorder import recorder_of
     from gateway.store.opening import open_store
 
@@ -153,7 +153,11 @@ def _gateway(
     if recorder is not None:
         ends.callback(recorder.close)
         tended.append(recorder.tend)
-    return build(settings, breaker=breaker, drain=drain, access=access, counts=metrics, recorder=recorder, store=store)
+    return build(
+        services_of(
+            settings, breaker=breaker, drain=drain, access=access, counts=metrics, recorder=recorder, store=store
+        )
+    )
 
 
 class Server(BaseApplication):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.access import Access
-from gateway.app import Gateway, build
+from gateway.app import Gateway, build, services_of
 from gateway.breaker import Breaker
 from gateway.config import Settings
 from gateway.drain import Drain
@@ -42,13 +42,15 @@ class Recorded:
         assert recorder is not None
         self.recorder: Recorder = recorder
         self.app: Gateway = build(
-            settings,
-            breaker=Breaker(enabled=False),
-            drain=Drain(),
-            access=access,
-            transport=self.transport,
-            models=ModelList(lambda key: b'{"data": []}'),
-            recorder=recorder,
+            services_of(
+                settings,
+                breaker=Breaker(enabled=False),
+                drain=Drain(),
+                access=access,
+                transport=self.transport,
+                models=ModelList(lambda key: b'{"data": []}'),
+                recorder=recorder,
+            )
         )
 
     def lines(self) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import pytest
 from tests.support import answers
 from tests.support.answers import Answer, Pause
 from tests.support.gateway import Gateway, ImpatientGateway
-from tests.support.hostile import CHAT, HELLO, MESSAGES, exchange, head, others_are_served
+from tests.support.hostile import CHAT, HELLO, MESSAGES, endless, exchange, head, others_are_served
 from tests.support.processes import wait_until
 from tests.support.sockets import raw_request
 from tests.support.upstream import Upstream
@@ -111,15 +111,6 @@ def test_hundreds_of_slow_senders_do_not_slow_the_others(
 
 
 # --- slow readers -------------------------------------------------------------------------------------------
-
-WORDS = answers.sse(*[answers.chunk({"content": "word " * 2000})] * 6).steps[0]
-assert isinstance(WORDS, bytes)
-MEGABYTES = 64
-
-
-def endless(frame: bytes = WORDS) -> Answer:
-    """An answer of tens of megabytes, as fast as it is taken."""
-    return Answer((frame,) * (MEGABYTES * 1_000_000 // len(frame)), headers={"content-type": "text/event-stream"})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.access import Access
-from gateway.app import Gateway, build
+from gateway.app import Gateway, build, services_of
 from gateway.breaker import Breaker
 from gateway.config import Settings
 from gateway.drain import Drain
@@ -494,12 +494,14 @@ def test_openais_models_are_split_by_port_and_aliases_are_listed() -> None:
     assert settings.backend_api == "responses"
     models = ModelList(lambda key: listed, rules=Rules(openai=True))
     app = build(
-        settings,
-        breaker=Breaker(),
-        drain=Drain(),
-        access=Access(),
-        transport=ScriptedTransport(),
-        models=models,
+        services_of(
+            settings,
+            breaker=Breaker(),
+            drain=Drain(),
+            access=Access(),
+            transport=ScriptedTransport(),
+            models=models,
+        )
     )
     ids = {
         port: [model["id"] for model in call(app, "GET", "/v1/models", port=port).json["data"]]  # type: ignore[index]

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support import answers
+from tests.support.answers import Answer
 from tests.support.gateway import Gateway
 from tests.support.sockets import KEY, RawClient
 
@@ -22,6 +24,16 @@ ATTEMPTS = 5
 """Other work on the machine slows a measurement down now and then; a gateway at fault slows every one."""
 PATIENCE = 0.1
 """A latency that is good in any case, in seconds: below it, twice as much says nothing."""
+
+
+WORDS = answers.sse(*[answers.chunk({"content": "word " * 2000})] * 6).steps[0]
+assert isinstance(WORDS, bytes)
+MEGABYTES = 64
+
+
+def endless(frame: bytes = WORDS) -> Answer:
+    """An answer of tens of megabytes, as fast as it is taken."""
+    return Answer((frame,) * (MEGABYTES * 1_000_000 // len(frame)), headers={"content-type": "text/event-stream"})
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from werkzeug.test import Client, TestResponse
 
 from gateway.access import Access
-from gateway.app import Gateway, build
+from gateway.app import Gateway, build, services_of
 from gateway.breaker import Breaker
 from gateway.config import Settings
 from gateway.drain import Drain
@@ -154,13 +154,15 @@ def gateway(
     settings = Settings.load({}, {"BACKEND_URL": "http://upstream.example/api/v1", "WORKERS": "1"} | env)
     breaker = Breaker(enabled=settings.enable_circuit_breaker, failures=settings.breaker_failures)
     return build(
-        settings,
-        breaker=breaker,
-        drain=Drain(),
-        access=Access.of(settings),
-        transport=transport,
-        models=ModelList(fetch),
-        store=store,
+        services_of(
+            settings,
+            breaker=breaker,
+            drain=Drain(),
+            access=Access.of(settings),
+            transport=transport,
+            models=ModelList(fetch),
+            store=store,
+        )
     )
 
 
