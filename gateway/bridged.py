@@ -126,7 +126,7 @@ def respond(exchange: Exchange, translated: Translated) -> Reply:
     first = begin(pieces, exchange)
     bridge.begun = True
     exchange.status = 200
-    stream = Stream(exchange, pieces, first, bridge.keepalive, flow.done, lambda: bridge.ended)
+    stream = Stream(exchange, pieces, first, bridge.keepalive, flow.done, bridge)
     headers = [
         ("content-type", "text/event-stream; charset=utf-8"),
         *STREAM_HEADERS,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, MutableMapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from gateway import service_log
 from gateway.access import NOBODY, Caller
@@ -43,6 +43,9 @@ _TURN_SECS = 0.002
 
 _LIST_SECS = 2.0
 """How long an exchange waits for the first list of the upstream's models, in seconds."""
+
+_SHORTEST_WAIT = 0.001
+"""Of one read, in seconds."""
 
 _WAITED_SECS = 0.0005
 """A read that took this long has waited, in seconds: meanwhile others had their turn."""
@@ -150,7 +153,8 @@ class Exchange:
                 # Both sides may be so fast that no read and no write ever waits.
                 self._yielded = began
                 give_way()
-            found = read(max(0.001, self._silent_since + self._keepalive - began))
+            left = self._silent_since + self._keepalive - began
+            found = read(left if left > _SHORTEST_WAIT else _SHORTEST_WAIT)
             if found is None:
                 # Where nothing can be said, the next wait is as long as this one was.
                 self._silent_since = time.monotonic()
@@ -259,6 +263,20 @@ class Exchange:
 _STOPPING = "The gateway is being stopped."
 
 
+class Answering(Protocol):
+    """What makes the pieces of an answer."""
+
+    @property
+    def ended(self) -> bool:
+        """All of it has been made."""
+
+
+class _Untold:
+    """Stands where only the end of the pieces tells."""
+
+    ended = False
+
+
 class Stream:
     """The WSGI body of a streamed answer; a class, because a generator that never ran is never cleaned up."""
 
@@ -269,10 +287,12 @@ class Stream:
         first: bytes | None,
         keepalive: Callable[[], bytes],
         done: Callable[[], None],
-        ended: Callable[[], bool] = lambda: False,
+        answer: Answering | None = None,
     ) -> None:
-        """`ended` tells whether the piece that came last ends the answer, where that is known before the end."""
-        self._ended = ended
+        """`answer` tells whether the piece that came last ends it, where that is known before the end."""
+        self.ended = False
+        """What was returned last is the end of the body: the server may say so at once."""
+        self._answer = answer or _Untold()
         self._exchange = exchange
         self._pieces = pieces
         self._first = first
@@ -282,11 +302,6 @@ class Stream:
         self._over = False
         self._probing = False
         exchange.streams()
-
-    @property
-    def ended(self) -> bool:
-        """What was returned last is the end of the body: the server may say so at once."""
-        return self._ended()
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -305,6 +320,7 @@ class Stream:
             self._over = True
             raise
         exchange.sending(data)
+        self.ended = self._answer.ended
         self._probing = watch.probe_due or watch.unprobed
         return data
 

@@ -199,10 +199,10 @@ class Worker(GeventWorker):
         return self.alive and not response.should_close()
 
     def _write(self, answer: Any, response: Any) -> None:
-        can_tell = hasattr(answer, "ended")
+        tells = hasattr(answer, "ended")
         try:
             for data in answer:
-                response.write(data, ends=can_tell and answer.ended)
+                response.write(data, tells and answer.ended)
             response.close()
         finally:
             if hasattr(answer, "close"):
@@ -261,13 +261,17 @@ class Answer(wsgi.Response):
         ]
         self._head = "\r\n".join([*lines, "", ""]).encode("latin-1")
 
-    def write(self, arg: bytes, *, ends: bool = False) -> None:
+    def write(self, arg: bytes, ends: bool = False) -> None:
         """Write one piece of the body; an empty one sends the head alone. `ends`: no other follows."""
         if self.chunked and arg:
-            self.send_headers()
+            if not self.headers_sent:
+                self.send_headers()
             self.sent += len(arg)
-            self._ended = ends
-            self._send(b"%x\r\n%b\r\n%b" % (len(arg), arg, _LAST_CHUNK if ends else b""))
+            if ends:
+                self._ended = True
+                self._send(b"%x\r\n%b\r\n%b" % (len(arg), arg, _LAST_CHUNK))
+            else:
+                self._send(b"%x\r\n%b\r\n" % (len(arg), arg))
         else:
             super().write(arg)
             self._send(b"")
@@ -281,9 +285,9 @@ class Answer(wsgi.Response):
         self._send(data)
 
     def _send(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        if head:
-            data = head + data
+        if self._head:
+            data = self._head + data
+            self._head = b""
         if data:
             # `sendall` asks the kernel for its buffer's size each time; nearly always all is taken at once.
             sent = self.sock.send(data)

@@ -245,7 +245,7 @@ class RecordedBody:
 
     @property
     def ended(self) -> bool:
-        """What was returned last is the end of the body."""
+        """What was returned last is the end of the body, where that body can tell."""
         return bool(getattr(self._body, "ended", False))
 
     def __iter__(self) -> Iterator[bytes]:
