@@ -19,8 +19,8 @@ from gateway.upstream_error import read_error
 ERROR_BODY_LIMIT = 64 * 1024
 """How much of an error's body is read, in bytes."""
 
-NEAREST = " The nearest names:"
-"""What stands behind the upstream's words on a model that it does not know."""
+NEAREST = " (the nearest names:"
+"""What stands behind the upstream's words on a model that it does not know, whatever they end in."""
 
 _REPAIRS = 6
 """Repeats of one request at most: each repairs another field."""
@@ -98,10 +98,8 @@ def explain_missing_model(error: UpstreamStatus, near: Sequence[str]) -> Upstrea
     if error.status == 404 and error.code in (None, "404"):
         error.code = "model_not_found"
         error.param = "model"
-        if not error.message.endswith((".", "!", "?")):
-            error.message += "."
         if near:
-            error.message += f"{NEAREST} {', '.join(near)}."
+            error.message += f"{NEAREST} {', '.join(near)})"
     return error
 
 

@@ -120,6 +120,7 @@ class Worker(GeventWorker):
         gevent.spawn_later(FIRST_BYTES_SECS, self._hang_up, fresh=True)
         while len(pool) and time.monotonic() < ends:
             self.notify()
+            self.app.metrics.flush()
             pool.join(timeout=0.5)
         if len(pool):
             self.log.warning("%d connections were cut at the end of the grace", len(pool))
@@ -264,6 +265,8 @@ class Answer(wsgi.Response):
     def write(self, arg: bytes, ends: bool = False) -> None:
         """Write one piece of the body; an empty one sends the head alone. `ends`: no other follows."""
         if self.chunked and arg:
+            if self._ended:
+                raise RuntimeError("a piece behind the last one")  # it would be taken for another answer
             if not self.headers_sent:
                 self.send_headers()
             self.sent += len(arg)

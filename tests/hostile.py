@@ -4,9 +4,9 @@
     python -m tests.hostile --only readers --rounds 1
 
 Prints for each kind of client the median and the 99th percentile of the others' requests, before and meanwhile, in
-milliseconds, as medians over the rounds; the ratio of the percentiles; the cores that the workers use and the memory by
-which they grew. The hostile clients and the upstream are processes of their
-own, so that only the gateway is what makes a request slow.
+milliseconds; how many times the percentile grew; the cores that the workers use, and the memory by which they grew: all
+as medians over the rounds. The hostile clients and the upstream are processes of their own, so that only the gateway
+is what makes a request slow.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def _each_second(crowd: list[socket.socket], over: Event, act: Callable[[socket.
 def _at_a_rate(rate: float, data: bytes) -> Callable[[int, Event, Event], None]:
     def attack(port: int, begun: Event, over: Event) -> None:
         begun.set()
-        while not over.wait(1.0 / rate):
+        due = time.monotonic()
+        while not over.wait(max(0.0, due - time.monotonic())):
+            due = max(due, time.monotonic() - 1.0) + 1.0 / rate
             with contextlib.suppress(OSError), RawClient(port, 10.0) as client:
                 client.send(data)
                 client.read_all()

@@ -75,6 +75,18 @@ def test_a_clock_that_rings_while_nobody_waits_wakes_nobody(ends: Ends) -> None:
     assert connection.receive(within(0.02)) is None
 
 
+def test_what_comes_while_nobody_waits_wakes_the_loop_once_and_is_found_by_the_next_wait(ends: Ends) -> None:
+    connection, theirs = ends
+    theirs.send(b"one")
+    assert connection.receive(within(5)) == b"one"
+    theirs.send(b"two")
+    gevent.sleep(0.05)
+    assert not connection._watches, "a socket that stays readable would wake the loop again and again"
+    assert connection.receive(within(5)) == b"two"
+    gevent.spawn_later(0.01, theirs.send, b"three")
+    assert connection.receive(within(5)) == b"three"
+
+
 def test_more_than_one_read_takes_comes_whole(ends: Ends) -> None:
     connection, theirs = ends
     sent = bytes(range(256)) * (READ_SIZE // 256) * 3

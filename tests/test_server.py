@@ -360,6 +360,19 @@ def test_a_fault_of_the_application_is_a_500(server: Server) -> None:
     assert "a secret detail" in server.log.read_text()
 
 
+def test_a_body_that_tells_its_last_piece_ends_once(server: Server) -> None:
+    with RawClient(server.chat_port) as client:
+        for _ in range(2):
+            client.send(GET.replace(b"who", b"told"))
+            assert client.read_until(b"0\r\n\r\n").endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+
+def test_nothing_is_sent_behind_the_last_piece(server: Server) -> None:
+    with RawClient(server.chat_port) as client:
+        client.send(GET.replace(b"who", b"told-too-soon"))
+        assert client.read_all().endswith(b"3\r\none\r\n0\r\n\r\n")
+
+
 @pytest.mark.parametrize("path", [b"break", b"fail-late"])
 def test_an_answer_that_fails_is_cut(server: Server, path: bytes) -> None:
     _, _, body = parse(server.send(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % path))

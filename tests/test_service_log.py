@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +36,46 @@ def test_a_line_has_what_was_said_and_more(lines: Any) -> None:
     (line,) = lines()
     assert line.pop("timestamp").endswith("+00:00")
     assert line == {"level": "INFO", "logger": "gateway.exchange", "message": "exchange", "status": 200, "key": None}
+
+
+def test_the_line_of_an_exchange_goes_straight_to_the_file(lines: Any, tmp_path: Path) -> None:
+    log = logging.getLogger("gateway")
+    facts = {"status": 200, "model": "\ud800", "end": "complete"}
+    service_log.exchange(log, facts)  # standard error is no file here
+    with open(tmp_path / "log", "w+") as file:
+        sys.stderr = file
+        service_log.configure("info")
+        service_log.exchange(log, facts)
+        log.setLevel("WARNING")
+        service_log.exchange(log, facts)
+        log.setLevel("INFO")
+        file.seek(0)
+        straight = [json.loads(line) for line in file]
+    assert service_log._descriptor() is None  # nor is one that is closed
+    (line,) = lines()
+    for one in (line, *straight):
+        assert one.pop("timestamp").endswith("+00:00")
+        assert one == {"level": "INFO", "logger": "gateway", "message": "exchange", **facts}
+    assert len(straight) == 1
+
+
+def test_a_pipe_that_nobody_reads_ends_no_exchange(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with open(theirs, "w") as file, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", file)
+        service_log.configure("info")
+        service_log.exchange(logging.getLogger("gateway"), {"status": 200})
+
+
+def test_what_may_not_be_waited_for_is_left_to_logging(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with open(theirs, "w") as file, open(ours) as reader, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", file)
+        service_log.configure("info")
+        service_log.exchange(logging.getLogger("gateway"), {"status": 200})
+        assert json.loads(reader.readline())["status"] == 200
 
 
 def test_levels_are_kept(lines: Any) -> None:

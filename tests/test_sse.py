@@ -52,6 +52,19 @@ def test_format_is_what_the_parser_reads(frames: list[tuple[str | None, bytes]])
         assert [(frame.event, frame.data) for read in reads for frame in parser.feed(read)] == lines
 
 
+PIECES = st.sampled_from(
+    [b"data: a", b"data:b", b"data: ", b"data", b"\n\ndata: c\n\n", b"\n", b"\n\n", b"\r", b": x", b"event: e"]
+)
+
+
+@given(st.lists(PIECES, max_size=12))
+def test_the_short_way_finds_the_same_frames(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    at_once, by_bytes = Parser(), Parser()
+    found = [*at_once.feed(data), *at_once.finish()]
+    assert found == [frame for byte in data for frame in by_bytes.feed(bytes([byte]))] + by_bytes.finish()
+
+
 @pytest.mark.parametrize("reads", [[b"data: " + b"a" * 20], [b"data: ", b"a" * 20]], ids=["at-once", "by-and-by"])
 def test_refuses_a_frame_without_end(reads: list[bytes]) -> None:
     parser = Parser(limit=16)

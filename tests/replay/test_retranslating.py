@@ -99,7 +99,7 @@ def told_by(status: int, error: dict[str, Any]) -> bytes:
             {"chunks": [b'{"detail": "no"}'], "status": 404, "headers": WHOLE},
             404,
             {
-                "message": "no. The nearest names: a, b.",
+                "message": "no (the nearest names: a, b)",
                 "type": "invalid_request_error",
                 "param": "model",
                 "code": "model_not_found",

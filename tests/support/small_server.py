@@ -65,6 +65,14 @@ class App:
         self._drain.unregister(token)
         yield b"the end\n"
 
+    def do_told(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        start("200 OK", [("content-type", "text/plain")])
+        return _Told([b"one", b"two"], last=2)
+
+    def do_told_too_soon(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        start("200 OK", [("content-type", "text/plain")])
+        return _Told([b"one", b"two"], last=1)
+
     def do_stuck(self, environ: dict[str, Any], start: Any) -> Iterator[bytes]:
         start("200 OK", [("content-type", "text/plain")])
         yield b"tick\n"
@@ -87,6 +95,23 @@ class App:
         start("200 OK", [("content-type", "text/plain")])
         yield b"so far"
         raise RuntimeError("a secret detail")
+
+
+class _Told:
+    """A body that tells which of its pieces is the last."""
+
+    def __init__(self, pieces: list[bytes], last: int) -> None:
+        self.ended = False
+        self._pieces = enumerate(pieces, 1)
+        self._last = last
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        number, piece = next(self._pieces)
+        self.ended = number == self._last
+        return piece
 
 
 def _whole(start: Any, body: bytes, status: str = "200 OK") -> Iterable[bytes]:

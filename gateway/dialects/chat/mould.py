@@ -5,8 +5,8 @@ that goes on. Once such a chunk has been parsed and understood, what stood befor
 another chunk with the same bytes there says the same thing in other words: in JSON a string can take the place of
 a string without any change to what is around it. Only that string is parsed then.
 
-A mould is proved when it is cast: with a probe in the string's place the chunk must be understood as the same, saying
-the probe. Where chunks keep changing (llama.cpp writes the second into each), a new mould is cast as long as they
+A mould is proved when it is cast: with another string in its place the chunk must be understood as the same, saying
+that string. Where chunks keep changing (llama.cpp writes the second into each), a new mould is cast as long as they
 are of use, and else ever more seldom.
 
 Reference: RFC 8259, section 2 (values are tokens, whatever is in them).
@@ -20,8 +20,6 @@ from gateway.dialects.chat.read import Fragment, fragment_of
 
 _LONGEST = 4096
 """Longest chunk of which a mould is made, in bytes."""
-
-_PROBE = "probe"
 
 
 class Mould:
@@ -73,7 +71,7 @@ class Mould:
                 return
 
     def _prove(self, before: bytes, behind: bytes, fragment: Fragment) -> None:
-        probed = orjson.loads(before + orjson.dumps(_PROBE) + behind)
-        if fragment_of(probed) == fragment._replace(text=_PROBE):
+        probe = fragment.text + "."
+        if fragment_of(orjson.loads(before + orjson.dumps(probe) + behind)) == fragment._replace(text=probe):
             self.member, self.call = fragment.member, fragment.call
             self._before, self._behind, self._around = before, behind, len(before) + len(behind)

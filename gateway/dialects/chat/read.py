@@ -51,7 +51,10 @@ def fragment_of(chunk: Any) -> Fragment | None:
         or choice.get("finish_reason")
         or choice.get("index")
         or choice.get("logprobs")
+        or choice.get("usage")
+        or choice.get("error")
         or chunk.get("usage")
+        or chunk.get("x_groq")
         or chunk.get("error")
     ):
         return None
