@@ -69,6 +69,9 @@ _NOT_ANSWERED = _HOP_BY_HOP | frozenset(
 )
 _KEPT_FROM_BRIDGED = ("retry-after", "retry-after-ms", "x-should-retry")
 
+COLLECTED = "gateway.headers"
+"""Where in the environment the recorder leaves what `client_headers` returned."""
+
 STREAM_HEADERS: Headers = [("cache-control", "no-cache"), ("x-accel-buffering", "no")]
 """On every stream: no cache and no reverse proxy holds it back."""
 
@@ -102,7 +105,7 @@ def for_bridged(environ: Mapping[str, Any], key: str | None, request_id: str, st
 
 def for_relayed(environ: Mapping[str, Any], key: str | None, *, decoded: bool) -> Headers:
     """Return the headers of a relayed request. `decoded`: the body's content encoding was taken off."""
-    headers = client_headers(environ)
+    headers = environ.get(COLLECTED) or client_headers(environ)
     dropped = _NOT_RELAYED | _named_by_connection(headers)
     if decoded:
         dropped |= {"content-encoding"}

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from gateway import __version__
 from gateway.config import Settings, name_of
 from gateway.errors import UpstreamHungUp, UpstreamProtocol, UpstreamTimeout, UpstreamUnreachable
-from gateway.headers import client_headers
+from gateway.headers import COLLECTED, client_headers
 from gateway.http1 import Head, Headers
 from gateway.profile import Model
 from gateway.recording import format
@@ -140,13 +140,14 @@ class Recording:
         self._announced = True
         environ = self._environ
         target = environ.get("RAW_URI") or _target(environ)
+        headers = environ[COLLECTED] = client_headers(environ)
         self._request(
             "client_request",
             body,
             (environ["SERVER_PORT"], environ["gateway.request_id"]),
             environ["REQUEST_METHOD"],
             target,
-            client_headers(environ),
+            headers,
             None if encoding == "identity" else encoding,
         )
 
