@@ -25,13 +25,14 @@ from gateway.drain import Drain
 from gateway.errors import GatewayError
 from gateway.exchange import CLIENT_GONE
 from gateway.http1 import Headers
+from gateway.ids import new_id
 from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.paths import normalise
 from gateway.recording.recorder import KEY, Recorder, Recording
 from gateway.replies import Environ, Reply, StartResponse, error_reply
 from gateway.routes import Routes, chat, health, messages, metrics, models, page, relay, responses
-from gateway.services import Services, new_id
+from gateway.services import Services
 from gateway.store.guarded import GuardedStore
 from gateway.upstream import HttpTransport, Timeouts, Transport
 

@@ -106,6 +106,8 @@ def serve(settings: Settings, make_app: MakeApp | None = None, deadlines: Deadli
 
 def run(program: Program) -> None:
     """Run the processes of a program; never returns, but exits. Raises: SettingError."""
+    if "prometheus_client" in sys.modules:
+        raise RuntimeError("prometheus-client was loaded before it could be told where to count")
     try:
         folder = MetricsFolder()
     except OSError as error:

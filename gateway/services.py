@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import time
 from dataclasses import dataclass, field
 
 from gateway.access import Access
@@ -12,22 +10,13 @@ from gateway.breaker import Breaker
 from gateway.config import Settings
 from gateway.dialects import NewId, Now
 from gateway.drain import Drain
+from gateway.ids import new_id, now
 from gateway.listing import ModelList
 from gateway.metrics import Metrics
 from gateway.quirks import Quirks
 from gateway.recording.recorder import Recorder
 from gateway.store.guarded import GuardedStore
 from gateway.upstream import Transport
-
-
-def new_id(prefix: str) -> str:
-    """Return a fresh id, as long as OpenAI's."""
-    return prefix + os.urandom(24).hex()
-
-
-def now() -> int:
-    """Return the seconds since the epoch."""
-    return int(time.time())
 
 
 @dataclass(frozen=True, slots=True)

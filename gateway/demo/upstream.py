@@ -21,9 +21,9 @@ from gateway.config import Settings
 from gateway.demo.script import MODELS, answer
 from gateway.dialects.chat.context import ChatContext
 from gateway.dialects.chat.encode import Encoder
+from gateway.ids import new_id, now
 from gateway.jsonbody import load_object
 from gateway.replies import Reply, json_reply
-from gateway.services import new_id, now
 from gateway.types import JSON
 from gateway.worker import Serving
 

@@ -16,6 +16,7 @@ from gateway.demo.script import MODELS
 from gateway.demo.upstream import Beside
 from tests.support.clients import Claude, Codex, claude_result, codex_commands, codex_text
 from tests.support.gateway import ROOT, Gateway
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,12 @@ def demo() -> Iterator[Gateway]:
 def test_its_models_are_listed(demo: Gateway) -> None:
     listed = demo.get("/v1/models", port=demo.chat_port).json["data"]
     assert [model["id"] for model in listed] == ["demo/assistant", "demo/quick"]
+
+
+def test_what_it_answers_is_counted(demo: Gateway) -> None:
+    assert demo.post("/v1/responses", {"model": "demo/quick", "input": "hi"}).status == 200
+    counted = b'gateway_requests_total{dialect="responses",end="complete",port="%d",status="200"}' % demo.responses_port
+    assert wait_until(lambda: counted in demo.get("/metrics").body)
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
