@@ -32,6 +32,16 @@ _READABLE, _WRITABLE = 1, 2
 _poll = get_original("select", "poll")
 
 
+def send_all(sock: socket.socket, data: bytes) -> None:
+    """Send all of it, as `sendall`, which asks the kernel for its buffer's size each time. Raises: OSError.
+
+    Nearly always all is taken at once.
+    """
+    sent = sock.send(data)
+    if sent < len(data):
+        sock.sendall(memoryview(data)[sent:])
+
+
 class Connection:
     """A socket, with TLS or without, that one greenlet at a time reads from."""
 
@@ -52,10 +62,7 @@ class Connection:
         """Send all of it. Raises: OSError; TimeoutError where nothing was taken for `silence` seconds."""
         self._sock.settimeout(silence)
         try:
-            # `sendall` asks the kernel for its buffer's size each time; nearly always all is taken at once.
-            sent = self._sock.send(data)
-            if sent < len(data):
-                self._sock.sendall(memoryview(data)[sent:])
+            send_all(self._sock, data)
         finally:
             self._sock.settimeout(0.0)
 

@@ -37,6 +37,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.util import is_hoppish
 from gunicorn.workers.ggevent import GeventWorker
 
+from gateway.connection import send_all
 from gateway.cors import Cors
 from gateway.errors import GatewayError
 from gateway.heads import HeadReader, fault_of, format_refusal
@@ -292,10 +293,7 @@ class Answer(wsgi.Response):
             data = self._head + data
             self._head = b""
         if data:
-            # `sendall` asks the kernel for its buffer's size each time; nearly always all is taken at once.
-            sent = self.sock.send(data)
-            if sent < len(data):
-                self.sock.sendall(memoryview(data)[sent:])
+            send_all(self.sock, data)
 
 
 _LAST_CHUNK = b"0\r\n\r\n"

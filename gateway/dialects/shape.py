@@ -112,6 +112,11 @@ def integer(obj: JSON, key: str, low: int | None = None, high: int | None = None
     return int(value)
 
 
+def size_of(text: str) -> int:
+    """Return the bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
 def dump(value: object, path: str) -> str:
     """Return a value as JSON text, the same for equal values."""
     try:

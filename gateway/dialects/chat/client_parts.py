@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.dialects import HUB_KEY, shape
-from gateway.dialects.responses.content import size_of
 from gateway.errors import TooLarge, UnsupportedFeature
 from gateway.profile import Terms
 from gateway.types import JSON
@@ -34,7 +33,7 @@ class Intake:
 
     def count(self, text: str) -> str:
         """Count a text and return it. Raises: TooLarge, where all texts together exceed the limit."""
-        self.text_bytes += size_of(text)
+        self.text_bytes += shape.size_of(text)
         limit = self.terms.limits.max_text_bytes
         if self.text_bytes > limit:
             raise TooLarge(

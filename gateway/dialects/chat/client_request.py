@@ -21,7 +21,6 @@ from gateway.dialects.chat.client_messages import MessageReader
 from gateway.dialects.chat.client_parts import Intake
 from gateway.dialects.chat.context import ChatContext
 from gateway.dialects.chat.history import settle
-from gateway.dialects.responses.content import size_of
 from gateway.errors import RequestError, UnsupportedFeature
 from gateway.profile import Limits, Terms
 from gateway.types import JSON
@@ -121,7 +120,7 @@ def _messages(body: JSON, intake: Intake) -> tuple[list[JSON], list[str]]:
 
 
 def _check_instructions(first: JSON, limits: Limits) -> None:
-    if first["role"] in ("system", "developer") and size_of(first["content"]) > limits.max_instructions_bytes:
+    if first["role"] in ("system", "developer") and shape.size_of(first["content"]) > limits.max_instructions_bytes:
         raise RequestError(
             f"The instructions are longer than {limits.max_instructions_bytes} bytes (MAX_INSTRUCTIONS_BYTES).",
             param="messages[0]",

@@ -115,7 +115,7 @@ def _messages(body: JSON, intake: Intake, limits: Limits) -> list[JSON]:
             code="too_many_input_items",
         )
     instructions = system(body, intake)
-    if _bytes(instructions) > limits.max_instructions_bytes:
+    if shape.size_of(instructions) > limits.max_instructions_bytes:
         raise RequestError(
             f"`system` is longer than {limits.max_instructions_bytes} bytes (MAX_INSTRUCTIONS_BYTES).",
             param="system",
@@ -127,7 +127,7 @@ def _messages(body: JSON, intake: Intake, limits: Limits) -> list[JSON]:
     texts: list[str] = []
     for message in messages:
         tokens.add_texts(message, texts)
-    if sum(map(_bytes, texts)) > limits.max_text_bytes:
+    if sum(map(shape.size_of, texts)) > limits.max_text_bytes:
         raise TooLarge(
             f"The text of the messages is longer than {limits.max_text_bytes} bytes (MAX_TEXT_BYTES), "
             "not counting images.",
@@ -198,7 +198,3 @@ def _dropped(body: JSON) -> list[str]:
     if body.get("thread") is not None:
         dropped.append("thread")
     return dropped
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

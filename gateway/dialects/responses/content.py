@@ -46,7 +46,7 @@ class Intake:
 
     def count(self, text: str) -> str:
         """Count a text and return it. Raises: TooLarge, where all texts together exceed the limit."""
-        self.text_bytes += size_of(text)
+        self.text_bytes += shape.size_of(text)
         limit = self.terms.limits.max_text_bytes
         if self.text_bytes > limit:
             raise TooLarge(
@@ -54,11 +54,6 @@ class Intake:
                 param="input",
             )
         return text
-
-
-def size_of(text: str) -> int:
-    """Return the bytes of a text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def content(value: Any, path: str, intake: Intake, joint: str = "\n") -> str | list[JSON]:

@@ -15,7 +15,7 @@ from typing import Literal
 from gateway.dialects import Translation, shape
 from gateway.dialects.chat.history import settle
 from gateway.dialects.responses import compaction, fields
-from gateway.dialects.responses.content import Intake, size_of
+from gateway.dialects.responses.content import Intake
 from gateway.dialects.responses.context import Context
 from gateway.dialects.responses.echo import echo
 from gateway.dialects.responses.input_items import ItemReader
@@ -80,7 +80,7 @@ def _read_instructions(body: JSON, reader: ItemReader, limits: Limits) -> None:
     instructions = shape.optional_text(body, "instructions")
     if not instructions:
         return
-    size = size_of(instructions)
+    size = shape.size_of(instructions)
     if size > limits.max_instructions_bytes:
         raise RequestError(
             f"`instructions` has {size} bytes; at most {limits.max_instructions_bytes} are allowed"
